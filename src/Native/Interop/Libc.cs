@@ -26,16 +26,13 @@ internal static unsafe partial class Libc
     public const int MPOL_DEFAULT = 0, MPOL_PREFERRED = 1, MPOL_BIND = 2, MPOL_INTERLEAVE = 3, MPOL_LOCAL = 4, MPOL_PREFERRED_MANY = 5,
         MPOL_WEIGHTED_INTERLEAVE = 6;
     public const uint MPOL_MF_STRICT = 1;
-    public const nuint MPOL_F_NODE = 1, MPOL_F_ADDR = 2;
+    public const nuint MPOL_F_ADDR = 2;
 
     // include/uapi/linux/resource.h: only the calling thread.
     public const int RUSAGE_THREAD = 1;
 
     // include/uapi/linux/prctl.h
     public const int PR_GET_THP_DISABLE = 42;
-
-    // include/uapi/asm-generic/fcntl.h; O_CLOEXEC is the same on x64 and arm64.
-    public const int O_RDONLY = 0, O_CLOEXEC = 0x80000;
 
     // System call numbers: arch/x86/entry/syscalls/syscall_64.tbl and, for arm64, include/uapi/asm-generic/unistd.h.
     private static bool Arm64 => RuntimeInformation.ProcessArchitecture == Architecture.Arm64;
@@ -53,6 +50,9 @@ internal static unsafe partial class Libc
     public static partial void* mmap(void* addr, nuint length, int prot, int flags, int fd, nint offset);
 
     [LibraryImport(C, SetLastError = true)]
+    public static partial int mprotect(void* addr, nuint length, int prot);
+
+    [LibraryImport(C, SetLastError = true)]
     public static partial int munmap(void* addr, nuint length);
 
     [LibraryImport(C, SetLastError = true)]
@@ -68,19 +68,10 @@ internal static unsafe partial class Libc
     public static partial int ioctl(int fd, nuint request, nuint argument);
 
     [LibraryImport(C, SetLastError = true)]
-    public static partial int open(byte* path, int flags, int mode);
-
-    [LibraryImport(C, SetLastError = true)]
     public static partial nint read(int fd, void* buffer, nuint count);
 
     [LibraryImport(C, SetLastError = true)]
     public static partial int close(int fd);
-
-    [LibraryImport(C)]
-    public static partial int sched_getcpu();
-
-    [LibraryImport(C)]
-    public static partial int getpagesize();
 
     /// <summary>syscall(2). Not variadic on x64 and arm64 as far as integer registers go.</summary>
     [LibraryImport(C, SetLastError = true)]

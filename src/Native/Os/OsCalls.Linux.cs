@@ -24,6 +24,14 @@ internal static unsafe partial class OsCalls
         return fault != 0 ? -fault : Result(Libc.munmap(p, bytes));
     }
 
+    /// <summary>mprotect(2).</summary>
+    [SupportedOSPlatform("linux")]
+    public static int Mprotect(void* p, nuint bytes, int prot)
+    {
+        int fault = OsFault.Enter(OsCall.Mprotect);
+        return fault != 0 ? -fault : Result(Libc.mprotect(p, bytes, prot));
+    }
+
     /// <summary>madvise(2).</summary>
     [SupportedOSPlatform("linux")]
     public static int Madvise(void* p, nuint bytes, int advice)

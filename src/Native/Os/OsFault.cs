@@ -9,6 +9,8 @@ public enum OsCall
 {
     /// <summary>mmap(2).</summary>
     Mmap,
+    /// <summary>mprotect(2).</summary>
+    Mprotect,
     /// <summary>munmap(2).</summary>
     Munmap,
     /// <summary>madvise(2).</summary>
@@ -49,6 +51,8 @@ public enum OsCall
     QueryWorkingSetEx,
     /// <summary>SetThreadGroupAffinity.</summary>
     SetThreadGroupAffinity,
+    /// <summary>GetThreadGroupAffinity.</summary>
+    GetThreadGroupAffinity,
 }
 
 /// <summary>

@@ -12,28 +12,53 @@ public sealed unsafe partial class VirtualRegion
     [SupportedOSPlatform("linux")]
     private static byte* ReserveLinux(nuint bytes, PageKind pages, nuint alignment)
     {
-        int flags = Libc.MAP_PRIVATE | Libc.MAP_ANONYMOUS;
-        flags |= pages.IsHugeTlb ? Libc.MAP_HUGETLB | BitOperations.Log2(pages.Bytes) << Libc.MAP_HUGE_SHIFT : Libc.MAP_NORESERVE;
-        // hugetlb mappings are aligned to their page by the kernel; for more, and for the rest, map the slack too and cut it off.
-        nuint natural = pages.IsHugeTlb ? pages.Bytes : SystemFacts.PageBytes;
-        nuint slack = alignment > natural ? alignment : 0;
-        nint at = OsCalls.Mmap(null, checked(bytes + slack), Libc.PROT_READ | Libc.PROT_WRITE, flags);
-        if (at < 0 && at >= -4095) throw MapRefused(bytes, pages, (int)-at);
+        return pages.IsHugeTlb ? ReserveHugeTlb(bytes, pages, alignment) : ReserveGuarded(bytes, pages, alignment);
+    }
 
-        nuint map = (nuint)at, start = (map + alignment - 1) & ~(alignment - 1);
-        if (start > map) _ = OsCalls.Munmap((void*)map, start - map);
-        if (map + slack > start) _ = OsCalls.Munmap((void*)(start + bytes), map + slack - start);
+    /// <summary>The kernel aligns to the huge page; for more, map the slack too and cut it off. Two hugetlb mappings never become one VMA.</summary>
+    [SupportedOSPlatform("linux")]
+    private static byte* ReserveHugeTlb(nuint bytes, PageKind pages, nuint alignment)
+    {
+        int flags = Libc.MAP_PRIVATE | Libc.MAP_ANONYMOUS | Libc.MAP_HUGETLB | BitOperations.Log2(pages.Bytes) << Libc.MAP_HUGE_SHIFT;
+        nuint slack = alignment - pages.Bytes;
+        nint at = OsCalls.Mmap(null, checked(bytes + slack), Libc.PROT_READ | Libc.PROT_WRITE, flags);
+        if (at < 0 && at >= -4095) throw MapRefused("mmap", bytes, pages, (int)-at);
+        return Cut((nuint)at, bytes + slack, AlignUp((nuint)at, alignment), bytes);
+    }
+
+    /// <summary>An inaccessible page on either side catches overruns and keeps the kernel from merging two regions into one VMA, whose smaps could not be told apart.</summary>
+    [SupportedOSPlatform("linux")]
+    private static byte* ReserveGuarded(nuint bytes, PageKind pages, nuint alignment)
+    {
+        nuint guard = SystemFacts.PageBytes, total = checked(bytes + alignment + 2 * guard);
+        nint at = OsCalls.Mmap(null, total, Libc.PROT_NONE, Libc.MAP_PRIVATE | Libc.MAP_ANONYMOUS | Libc.MAP_NORESERVE);
+        if (at < 0 && at >= -4095) throw MapRefused("mmap", bytes, pages, (int)-at);
+        nuint start = AlignUp((nuint)at + guard, alignment);
+        _ = Cut((nuint)at, total, start - guard, bytes + 2 * guard);
         try
         {
-            if (!pages.IsHugeTlb) Advise((byte*)start, bytes, pages);
+            int r = OsCalls.Mprotect((void*)start, bytes, Libc.PROT_READ | Libc.PROT_WRITE);
+            if (r < 0) throw MapRefused("mprotect", bytes, pages, -r);
+            Advise((byte*)start, bytes, pages);
         }
         catch (OsException)
         {
-            FreeLinux((byte*)start, bytes);
+            FreeLinux((byte*)start, bytes, pages);
             throw;
         }
         return (byte*)start;
     }
+
+    /// <summary>Of map..map+total keeps start..start+bytes.</summary>
+    [SupportedOSPlatform("linux")]
+    private static byte* Cut(nuint map, nuint total, nuint start, nuint bytes)
+    {
+        if (start > map) _ = OsCalls.Munmap((void*)map, start - map);
+        if (map + total > start + bytes) _ = OsCalls.Munmap((void*)(start + bytes), map + total - start - bytes);
+        return (byte*)start;
+    }
+
+    private static nuint AlignUp(nuint address, nuint alignment) => (address + alignment - 1) & ~(alignment - 1);
 
     [SupportedOSPlatform("linux")]
     private static void Advise(byte* start, nuint bytes, PageKind pages)
@@ -72,9 +97,13 @@ public sealed unsafe partial class VirtualRegion
     }
 
     [SupportedOSPlatform("linux")]
-    private static void FreeLinux(byte* start, nuint bytes) => _ = OsCalls.Munmap(start, bytes);
+    private static void FreeLinux(byte* start, nuint bytes, PageKind pages)
+    {
+        nuint guard = pages.IsHugeTlb ? 0 : SystemFacts.PageBytes;
+        _ = OsCalls.Munmap(start - guard, bytes + 2 * guard);
+    }
 
-    private static OsException MapRefused(nuint bytes, PageKind pages, int errno)
+    private static OsException MapRefused(string call, nuint bytes, PageKind pages, int errno)
     {
         if (pages.IsHugeTlb && errno == Errno.ENOMEM)
             return HugePages.Shortage(pages, bytes, HugePages.MemoryNodes())
@@ -83,8 +112,8 @@ public sealed unsafe partial class VirtualRegion
         if (pages.IsHugeTlb && errno == Errno.EINVAL)
             return new OsException("mmap", errno, $"--pages {pages}: this kernel or CPU has no hugetlb pages of that size (mmap: EINVAL)", $"Say --pages {pages},4K to accept less");
         return errno == Errno.ENOMEM
-            ? new OsException("mmap", errno, $"cannot map {Size(bytes)}: no address space or memory left (mmap: ENOMEM)", "Look at ulimit -v and vm.overcommit_memory, or ask for less")
-            : new OsException("mmap", errno, $"cannot map {Size(bytes)} (mmap: {Errno.Name(errno)})");
+            ? new OsException(call, errno, $"cannot map {Size(bytes)}: no address space or memory left ({call}: ENOMEM)", "Look at ulimit -v and vm.overcommit_memory, or ask for less")
+            : new OsException(call, errno, $"cannot map {Size(bytes)} ({call}: {Errno.Name(errno)})");
     }
 
     private OsException CommitRefused(nuint bytes, int errno) => errno switch

@@ -88,7 +88,7 @@ public sealed unsafe partial class VirtualRegion : IDisposable
         if (start == null) return;
         Base = null;
         Machine.OnFree(start, Bytes);
-        if (OperatingSystem.IsLinux()) FreeLinux(start, Bytes);
+        if (OperatingSystem.IsLinux()) FreeLinux(start, Bytes, Pages);
         else if (OperatingSystem.IsWindows()) FreeWindows(start);
     }
 
