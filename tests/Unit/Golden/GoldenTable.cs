@@ -17,8 +17,11 @@ internal static class GoldenTable
 {
     public const string Regenerate = "MEMCGNATIVE_REGENERATE";
 
-    public static string Path { get; } = string.Create(CultureInfo.InvariantCulture,
-        $"tests/Unit/Golden/{(OperatingSystem.IsWindows() ? "win" : "sysv")}-{RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}-net{Environment.Version.Major}.{Environment.Version.Minor}.golden");
+    public static string Path { get; } = $"tests/Unit/Golden/{Convention}-{Architecture}-net{Environment.Version.ToString(2)}.golden";
+
+    private static string Convention => OperatingSystem.IsWindows() ? "win" : "sysv";
+
+    private static string Architecture => RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant();
 
     private static readonly char[] Blank = [' ', '\t', '\r'];
 

@@ -10,23 +10,23 @@ public class TidyTests
 
     [Fact]
     public void Only_Machine_names_what_the_hardware_orders_memory_with() =>
-        Assert.Empty(Repository.CSharp("src").SelectMany(TidyRules.MachineNames));
+        Offences.None(Repository.CSharp("src").SelectMany(TidyRules.MachineNames));
 
     [Fact]
-    public void Both_ends_of_every_ordering_pair_exist() => Assert.Empty(OrderingPairs.Offences(NotTidy(Repository.CSharp("src", "tests"))));
+    public void Both_ends_of_every_ordering_pair_exist() => Offences.None(OrderingPairs.Offences(NotTidy(Repository.CSharp("src", "tests"))));
 
     [Fact]
     public void No_banned_word_stands_anywhere()
     {
         IEnumerable<SourceFile> texts = Repository.Files("", ".md", ".sh", ".props", ".csproj", ".c", ".h").Select(Repository.Read);
-        Assert.Empty(NotTidy([.. Repository.CSharp(Everywhere), .. texts]).SelectMany(TidyRules.BannedWords));
+        Offences.None(NotTidy([.. Repository.CSharp(Everywhere), .. texts]).SelectMany(TidyRules.BannedWords));
     }
 
     [Fact]
-    public void Every_source_file_begins_with_its_licence() => Assert.Empty(Repository.CSharp(Everywhere).SelectMany(TidyRules.License));
+    public void Every_source_file_begins_with_its_licence() => Offences.None(Repository.CSharp(Everywhere).SelectMany(TidyRules.License));
 
     [Fact]
-    public void Lines_and_files_are_short_or_say_why() => Assert.Empty(Repository.CSharp(Everywhere).SelectMany(TidyRules.Size));
+    public void Lines_and_files_are_short_or_say_why() => Offences.None(Repository.CSharp(Everywhere).SelectMany(TidyRules.Size));
 
     [Fact]
     public void Long_functions_are_listed_with_a_reason_and_no_listed_one_has_gone()
@@ -36,17 +36,17 @@ public class TidyTests
         Assert.All(rows, row => Assert.True(row.Split(' ', 3) is [_, _, { Length: > 10 }], $"{List}: '{row}' gives no reason"));
         string[] listed = [.. rows.Select(row => string.Join(' ', row.Split(' ').Take(2)))];
         string[] found = [.. Repository.CSharp("src", "bench").SelectMany(TidyRules.LongFunctions)];
-        Assert.Empty(found.Except(listed).Select(f => $"{f}: over {TidyRules.MaxFunctionLines} lines; split it or list it in {List} with the reason"));
-        Assert.Empty(listed.Except(found).Select(f => $"{List}: {f} is not long any more; delete the row"));
+        Offences.None(found.Except(listed).Select(f => $"{f}: over {TidyRules.MaxFunctionLines} lines; split it or list it in {List} with the reason"));
+        Offences.None(listed.Except(found).Select(f => $"{List}: {f} is not long any more; delete the row"));
     }
 
     [Fact]
     public void Rooms_refer_downwards_only()
     {
-        Assert.Empty(Repository.CSharp("src", "bench").SelectMany(Dependencies.OfCode));
+        Offences.None(Repository.CSharp("src", "bench").SelectMany(Dependencies.OfCode));
         SourceFile[] projects = [.. Repository.Files("", ".csproj").Select(Repository.Read)];
         Assert.True(projects.Length >= 5);
-        Assert.Empty(projects.SelectMany(Dependencies.OfProject));
+        Offences.None(projects.SelectMany(Dependencies.OfProject));
     }
 
     [Fact]
@@ -54,7 +54,7 @@ public class TidyTests
     {
         string[] roots = [.. Repository.Files("tests").Select(FixtureRoot).OfType<string>().Distinct()];
         if (roots.Length == 0) Assert.Skip("there is no Fixtures folder below tests");
-        foreach (string root in roots) Assert.Empty(Fixtures.WithoutProvenance(root, Repository.Files(root), ReadIfThere));
+        foreach (string root in roots) Offences.None(Fixtures.WithoutProvenance(root, Repository.Files(root), ReadIfThere));
     }
 
     [Fact]
@@ -62,7 +62,7 @@ public class TidyTests
     {
         string? listed = Repository.Git("ls-files", "-z");
         if (listed is null) Assert.Skip("git or its repository is not here");
-        Assert.Empty(TooLarge(listed!.Split('\0', StringSplitOptions.RemoveEmptyEntries), path =>
+        Offences.None(TooLarge(listed!.Split('\0', StringSplitOptions.RemoveEmptyEntries), path =>
         {
             var file = new FileInfo(Path.Combine(Repository.Root, path));
             return file.Exists && file.LinkTarget is null ? file.Length : 0;
