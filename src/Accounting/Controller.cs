@@ -34,7 +34,7 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     /// <inheritdoc/>
     public static void DrainStocks(in ThisCpu cpu, Memcg* root) => TCounter.DrainAll<TResidents>(cpu, root);
     /// <inheritdoc/>
-    public static long StockedPages(CpuArea* area, Memcg* memcg) => TCounter.Stocked(area, memcg);
+    public static long StockedPages(CpuArea* area, Memcg* memcg) => TCounter.StockedPages(area, memcg);
     /// <inheritdoc/>
     public static long Usage(Memcg* memcg, CounterKind kind) => TCounter.Usage(memcg, kind);
     /// <inheritdoc/>

@@ -2,6 +2,8 @@
 using System.Runtime.CompilerServices;
 using MemcgNative.Allocator;
 using MemcgNative.Native;
+// User pages: their charge is Mm's own business, no hook.
+using Frames = MemcgNative.Allocator.PageAllocator<MemcgNative.Allocator.NoHook>;
 using PageTableLock = MemcgNative.Native.TestAndSetLock;
 
 namespace MemcgNative.Accounting;
@@ -32,14 +34,14 @@ public static unsafe class Mm
     /// </summary>
     public static FaultResult Fault<TC>(in ThisCpu cpu, MmStruct* mm, long index, bool write, out Page* page) where TC : struct, IMemoryController
     {
-        page = PageAllocator.Alloc(cpu, Gfp.Kernel, 0);
+        page = Frames.Alloc(cpu, Gfp.Kernel);
         if (page == null) return FaultResult.NoMemory;
         Memcg* memcg = Charging.MemcgOf(cpu, mm);
         if (!Charging.TryCharge<TC>(cpu, memcg, 1, Gfp.Kernel))
         {
             Css.Put(cpu, &memcg->Css);
             PageOps.PutAndTest(page);
-            PageAllocator.Free(cpu, page, 0);
+            Frames.Free(cpu, page);
             page = null;
             return FaultResult.OverLimit;
         }
@@ -133,7 +135,7 @@ public static unsafe class Mm
     {
         TC.LruDelete(cpu, pages, n);
         TC.OnFinalPut(cpu, pages, n); // outside every LRU lock (C5)
-        PageAllocator.FreeBatch(cpu, pages, n);
+        for (int i = 0; i < n; i++) Frames.Free(cpu, pages[i]);
     }
 
     /// <summary>lru_cache_add: into this CPU's vector with a reference of its own; a full vector is drained.</summary>

@@ -106,7 +106,7 @@ public static unsafe class PageAllocator
     /// <summary>The CpuWork function of a drain request.</summary>
     internal static void ServeDrain(in ThisCpu cpu, CpuWork* work) => DrainLocal(in cpu);
 
-    /// <summary>A page leaves the allocator: free flag off, one reference. Exclusive, so plain stores; a free page with other marks was written to.</summary>
+    /// <summary>A page leaves the allocator: free flag off, one reference. Nobody else changes it, so stores do; a free page with other marks was written to.</summary>
     [MethodImpl(Inline)]
     internal static void Prepare(Page* page)
     {
@@ -114,8 +114,8 @@ public static unsafe class PageAllocator
         long flags = AtomicLong.Load(&page->Flags);
         long node = flags & PageFlags.NodeMask;
         if (((flags ^ node ^ PageFlags.Free) | (uint)AtomicInt.Load(&page->RefCount)) != 0) BadPage.AtAlloc(page);
-        AtomicLong.Init(&page->Flags, node);
-        AtomicInt.Init(&page->RefCount, 1);
+        AtomicLong.RacyStore(&page->Flags, node); // X: seen by a buddy's free and by pfn walkers, before or after
+        AtomicInt.Store(&page->RefCount, 1); // speculative getters (GetUnlessZero) may succeed from here on
     }
 
     /// <summary>__free_pages of order 0: checks, then this CPU's list of the page's node.</summary>
@@ -145,7 +145,7 @@ public static unsafe class PageAllocator
         bad |= mapping & ((mapping & 1) - 1); // an anonymous mapping may stay until here, a file's may not
         if (bad != 0) BadPage.AtFree(own, page);
         flags &= PageFlags.NodeMask;
-        AtomicLong.Init(&page->Flags, flags | PageFlags.Free);
+        AtomicLong.RacyStore(&page->Flags, flags | PageFlags.Free); // X: as in Prepare
         AtomicLong.Init(&page->Mapping, 0);
         return flags;
     }

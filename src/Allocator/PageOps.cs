@@ -71,13 +71,14 @@ public static unsafe class PageOps
     [MethodImpl(Inline)]
     public static bool TestAndClear(Page* page, long bits) => (AtomicLong.FetchAnd(&page->Flags, ~bits) & bits) != 0;
 
-    /// <summary>__SetPage*: a load and a store. Only while no other CPU can change any flag of this page: fresh from the allocator, or after its last put.</summary>
+    /// <summary>__SetPage*: a load and a store. Only while no other CPU changes any flag of this page: fresh from the allocator, or after its last
+    /// put. Others may look (the buddy of a block that is being freed, walkers by pfn) and see the word before or after.</summary>
     [MethodImpl(Inline)]
-    public static void SetExclusive(Page* page, long bits) => AtomicLong.Init(&page->Flags, AtomicLong.Load(&page->Flags) | bits);
+    public static void SetExclusive(Page* page, long bits) => AtomicLong.RacyStore(&page->Flags, AtomicLong.RacyLoad(&page->Flags) | bits);
 
     /// <summary>__ClearPage*: as <see cref="SetExclusive"/>.</summary>
     [MethodImpl(Inline)]
-    public static void ClearExclusive(Page* page, long bits) => AtomicLong.Init(&page->Flags, AtomicLong.Load(&page->Flags) & ~bits);
+    public static void ClearExclusive(Page* page, long bits) => AtomicLong.RacyStore(&page->Flags, AtomicLong.RacyLoad(&page->Flags) & ~bits);
 
     // The page lock.
 

@@ -16,6 +16,14 @@ public enum MemoryUse
     PerCpu,
     /// <summary>Descriptors of kmem caches.</summary>
     Slab,
+    /// <summary>The table of groups.</summary>
+    Memcg,
+    /// <summary>What groups have per node: lists and their locks.</summary>
+    MemcgNode,
+    /// <summary>Owner metadata beside struct page (page_cgroup arrays).</summary>
+    PageMetadata,
+    /// <summary>Page tables and the like of the workload.</summary>
+    Process,
 }
 
 /// <summary>Bytes that belong to a node of the hardware; "local" placement puts them there.</summary>
@@ -83,6 +91,12 @@ public sealed unsafe class PhysicalMemory : IDisposable
 
     /// <summary>Area of the i-th CPU attached.</summary>
     public CpuArea* Area(int i) => (CpuArea*)areas[i];
+
+    /// <summary>The i-th CPU's list of a node.</summary>
+    internal PerCpuPages* List(int cpu, int nodeIndex) => PerCpuPages.At(GuardedPtr<PerCpuPages>.Get(&AllocatorCpu.Of(Area(cpu))->Lists), nodeIndex);
+
+    /// <summary>Another range from the same source, for what stands on the allocator; lives as long as it.</summary>
+    public byte* MapMore(ReadOnlySpan<MemoryPart> parts, MemoryUse use) => source.Map(parts, use);
 
     /// <summary>The node, or null when there is none of that number.</summary>
     public Node* Node(NodeId id) => AllocatorState.Find(State, id);

@@ -42,7 +42,7 @@ public unsafe interface ICounterDesign
     /// <summary>Empties stocks of root's subtree: this CPU's at once, the others' at their next poll. Nobody waits (F8).</summary>
     static abstract void DrainAll<TPin>(in ThisCpu cpu, Memcg* root) where TPin : struct, IChargePin;
     /// <summary>Pages of memcg in one CPU's stock; exact at quiescence.</summary>
-    static abstract long Stocked(CpuArea* area, Memcg* memcg);
+    static abstract long StockedPages(CpuArea* area, Memcg* memcg);
 
     /// <summary>Pages charged.</summary>
     static abstract long Usage(Memcg* memcg, CounterKind kind);
@@ -74,7 +74,7 @@ public unsafe interface IStockDesign
     /// <summary>Does this CPU's stock hold pages of root's subtree? Asked by other CPUs inside RCU (S5): each cell is read once.</summary>
     static abstract bool Holds(CpuArea* area, Memcg* root);
     /// <summary>Pages of memcg in one CPU's stock; exact at quiescence.</summary>
-    static abstract long Stocked(CpuArea* area, Memcg* memcg);
+    static abstract long StockedPages(CpuArea* area, Memcg* memcg);
 }
 
 /// <summary>Pages charged at once, as a type, so that the compiler sees a constant.</summary>

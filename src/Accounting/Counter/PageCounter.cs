@@ -53,15 +53,15 @@ public unsafe struct PageCounter40 : IPageCounterLayout
     /// <inheritdoc/>
     public static int Bytes => 40;
     /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* Usage(void* c) => &((PageCounter40*)c)->usage;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* Usage(void* counter) => &((PageCounter40*)counter)->usage;
     /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* Limit(void* c) => &((PageCounter40*)c)->limit;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* Limit(void* counter) => &((PageCounter40*)counter)->limit;
     /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static GuardedPtr<byte>* Parent(void* c) => &((PageCounter40*)c)->parent;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static GuardedPtr<byte>* Parent(void* counter) => &((PageCounter40*)counter)->parent;
     /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* Watermark(void* c) => &((PageCounter40*)c)->watermark;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* Watermark(void* counter) => &((PageCounter40*)counter)->watermark;
     /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* FailCount(void* c) => &((PageCounter40*)c)->failCount;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* FailCount(void* counter) => &((PageCounter40*)counter)->failCount;
 }
 
 /// <summary>6.18: three lines; usage alone in the first, watermarks in the second, limits and parent in the third (spec 3.1).</summary>
@@ -79,15 +79,15 @@ public unsafe struct PageCounter192 : IPageCounterLayout
     /// <inheritdoc/>
     public static int Bytes => 192;
     /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* Usage(void* c) => &((PageCounter192*)c)->usage;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* Usage(void* counter) => &((PageCounter192*)counter)->usage;
     /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* Limit(void* c) => &((PageCounter192*)c)->limit;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* Limit(void* counter) => &((PageCounter192*)counter)->limit;
     /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static GuardedPtr<byte>* Parent(void* c) => &((PageCounter192*)c)->parent;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static GuardedPtr<byte>* Parent(void* counter) => &((PageCounter192*)counter)->parent;
     /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* Watermark(void* c) => &((PageCounter192*)c)->watermark;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* Watermark(void* counter) => &((PageCounter192*)counter)->watermark;
     /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* FailCount(void* c) => &((PageCounter192*)c)->failCount;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* FailCount(void* counter) => &((PageCounter192*)counter)->failCount;
 }
 
 /// <summary>Counters charged by atomic adds, one per level. Linux: mm/page_counter.c.</summary>
@@ -244,7 +244,7 @@ public readonly unsafe struct PageCounter<TLayout> : ICounterDesign where TLayou
     public static void DrainAll<TPin>(in ThisCpu cpu, Memcg* root) where TPin : struct, IChargePin { }
 
     /// <inheritdoc/>
-    public static long Stocked(CpuArea* area, Memcg* memcg) => 0;
+    public static long StockedPages(CpuArea* area, Memcg* memcg) => 0;
 
     /// <inheritdoc/>
     public static long Usage(Memcg* memcg, CounterKind kind) => AtomicLong.Load(TLayout.Usage(Of(memcg, kind)));

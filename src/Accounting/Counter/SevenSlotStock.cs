@@ -158,7 +158,7 @@ public readonly unsafe struct SevenSlotStock<TBatch> : IStockDesign where TBatch
     }
 
     /// <inheritdoc/>
-    public static long Stocked(CpuArea* area, Memcg* memcg)
+    public static long StockedPages(CpuArea* area, Memcg* memcg)
     {
         Line* line = Of(area);
         for (int i = 0; i < Slots; i++)

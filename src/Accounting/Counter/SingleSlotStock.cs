@@ -85,6 +85,6 @@ public readonly unsafe struct SingleSlotStock<TBatch> : IStockDesign where TBatc
     }
 
     /// <inheritdoc/>
-    public static long Stocked(CpuArea* area, Memcg* memcg) =>
+    public static long StockedPages(CpuArea* area, Memcg* memcg) =>
         AtomicPtr<Memcg>.Load(&Of(area)->Cached) == memcg ? AtomicInt.Load(&Of(area)->Pages) : 0;
 }

@@ -80,7 +80,7 @@ public readonly unsafe struct Stocked<TCounter, TStock> : ICounterDesign where T
     private static void DrainOnOwner<TPin>(in ThisCpu cpu, CpuWork* work) where TPin : struct, IChargePin => TStock.Drain<TCounter, TPin>(cpu, null);
 
     /// <inheritdoc/>
-    public static long Stocked(CpuArea* area, Memcg* memcg) => TStock.Stocked(area, memcg);
+    public static long StockedPages(CpuArea* area, Memcg* memcg) => TStock.StockedPages(area, memcg);
     /// <inheritdoc/>
     public static long Usage(Memcg* memcg, CounterKind kind) => TCounter.Usage(memcg, kind);
     /// <inheritdoc/>

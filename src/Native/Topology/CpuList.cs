@@ -42,7 +42,7 @@ public static class CpuList
                 : $"CPU {id} is online but outside this process's cpuset (allowed: {Format(t.AllowedCpus)}); a container or Slurm set that";
         var online = Format(t.Cpus.Select(c => c.Id));
         return t.OfflineCpus.Contains(id)
-            ? $"CPU {id} is offline (online: {online}). As root: echo 1 > /sys/devices/system/cpu/cpu{id}/online"
+            ? leftOut ? null : $"CPU {id} is offline (online: {online}). As root: echo 1 > /sys/devices/system/cpu/cpu{id}/online"
             : $"CPU {id} does not exist here (online: {online}). {Hint}";
     }
 

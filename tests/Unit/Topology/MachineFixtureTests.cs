@@ -74,13 +74,13 @@ public sealed class MachineFixtureTests
     public void Eight_nodes_of_two_packages_have_sixteen_l3_domains_and_256_cpus()
     {
         var t = Machines.Load("eight-nodes-256-cpus");
-        Assert.Equal((8, 2, 32 / 2, 128, 256, 2), (t.Nodes.Length, t.Packages.Length, t.L3Domains.Length, t.Cores.Length, t.Cpus.Length, t.SmtWidth));
+        Assert.Equal((8, 2, 16, 128, 256, 2), (t.Nodes.Length, t.Packages.Length, t.L3Domains.Length, t.Cores.Length, t.Cpus.Length, t.SmtWidth));
         Assert.Equal(768L << 30, t.MemoryBytes);
         Assert.Equal("0-15,128-143", CpuList.Format(t.Node(new NodeId(0)).Cpus));
         var cpu = t.Cpu(new CpuId(200));
         Assert.Equal((new NodeId(4), 1, 72, 9, 1), (cpu.Node, cpu.Package, cpu.Core, cpu.L3, cpu.Smt));
         Assert.Equal(new NodeId(4), t.FarthestWithMemory(new NodeId(0)));
-        Assert.Equal(new HugePagePool(2 << 20, 512, 512), Assert.Single(t.Nodes[0].HugePages));
+        Assert.Equal(new HugePageCount(2 << 20, 512, 512), Assert.Single(t.Nodes[0].HugePages));
     }
 
     [Fact]
@@ -157,7 +157,7 @@ public sealed class MachineFixtureTests
         stream.Position = 0;
         var again = SysfsTopology.Read(MachineRecording.Read(new StreamReader(stream), "here"));
         Assert.Equal(here.Cpus, again.Cpus);
-        Assert.Equal(here.Nodes.Select(n => (n.Id, n.MemoryBytes)), again.Nodes.Select(n => (n.Id, n.MemoryBytes)));
+        Assert.Equal(here.Nodes.Select(n => (n.Id, n.HasMemory)), again.Nodes.Select(n => (n.Id, n.HasMemory)));
     }
 
     private static void Same(string path, string text)
