@@ -29,7 +29,7 @@ internal struct Contended
 
 public abstract unsafe class LockRules<TLock> where TLock : struct, ILockKind
 {
-    private const int Turns = 20_000;
+    private const int Turns = 10_000;
 
     private static void Count(in ThisCpu cpu, void* arg)
     {
@@ -45,6 +45,7 @@ public abstract unsafe class LockRules<TLock> where TLock : struct, ILockKind
                 TLock.Acquire(in cpu, &s->Lock);
             }
             long n = Guarded<long>.Get(&s->Count);
+            if ((i & 511) == 0) Thread.Yield(); // a holder that loses its CPU
             if (Guarded<long>.Get(&s->Mirror) != n) AtomicLong.Add(&s->Overlaps, 1);
             Guarded<long>.Set(&s->Count, n + 1);
             Guarded<long>.Set(&s->Mirror, n + 1);
@@ -101,13 +102,13 @@ public abstract unsafe class LockRules<TLock> where TLock : struct, ILockKind
     private static void HoldOrWait(in ThisCpu cpu, void* arg)
     {
         var s = (Contended*)arg;
-        for (int i = 1; i <= 100; i++)
+        for (int i = 1; i <= 10; i++)
         {
             if (cpu.Index == 0)
             {
                 TLock.Acquire(in cpu, &s->Lock);
                 AtomicInt.Store(&s->Step, 2 * i - 1);
-                for (int spin = 0; spin < 1000; spin++) Machine.Pause();
+                Thread.Sleep(2); // long enough for the waiter to be scheduled on a busy machine
                 Guarded<long>.Set(&s->Count, i);
                 TLock.Release(in cpu, &s->Lock);
                 AtomicInt.AwaitEqual(&s->Step, 2 * i); // ended by CPU 1
@@ -182,7 +183,7 @@ public class BustedLockTests
             for (int i = 0; i < 20; i++)
             {
                 (long count, long overlaps) = Stress(4);
-                if (count != 80_000 || overlaps != 0) return true;
+                if (count != 40_000 || overlaps != 0) return true;
             }
             return false;
         }
