@@ -6,7 +6,7 @@ using System.Runtime.Versioning;
 namespace MemcgNative.Native.Win32;
 
 /// <summary>What GetLogicalProcessorInformationEx is asked for and answers with. Source: winnt.h.</summary>
-public enum LOGICAL_PROCESSOR_RELATIONSHIP
+internal enum LOGICAL_PROCESSOR_RELATIONSHIP
 {
     /// <summary>CPUs of a core.</summary>
     RelationProcessorCore = 0,
@@ -29,7 +29,7 @@ public enum LOGICAL_PROCESSOR_RELATIONSHIP
 }
 
 /// <summary>Opaque: records of variable size that <see cref="WindowsTopology"/> reads as bytes.</summary>
-public struct SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX
+internal struct SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX
 {
     /// <summary>Kind of record.</summary>
     public LOGICAL_PROCESSOR_RELATIONSHIP Relationship;
@@ -38,17 +38,12 @@ public struct SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX
 }
 
 /// <summary>kernel32: what the topology is read with.</summary>
-public static unsafe partial class Windows
+internal static unsafe partial class Windows
 {
     /// <summary>Fills a buffer with records; 0 and ERROR_INSUFFICIENT_BUFFER when it is too small.</summary>
     [SupportedOSPlatform("windows")]
     [LibraryImport("kernel32", SetLastError = true)]
     public static partial int GetLogicalProcessorInformationEx(LOGICAL_PROCESSOR_RELATIONSHIP RelationshipType,
         SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX* Buffer, uint* ReturnedLength);
-
-    /// <summary>Bytes free on a node.</summary>
-    [SupportedOSPlatform("windows")]
-    [LibraryImport("kernel32", SetLastError = true)]
-    public static partial int GetNumaAvailableMemoryNodeEx(ushort Node, ulong* AvailableBytes);
 }
 #endif

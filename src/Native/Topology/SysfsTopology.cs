@@ -147,14 +147,14 @@ public static class SysfsTopology
         text.EndsWith(" kB", StringComparison.Ordinal) && long.TryParse(text[..^3], NumberStyles.None, CultureInfo.InvariantCulture, out var kb) && kb < 1L << 50
             ? kb << 10 : throw Wrong(root, path, $"'{Shown(text)}' is not a size in kB");
 
-    private static ImmutableArray<HugePagePool> Pools(ISysRoot root, string directory)
+    private static ImmutableArray<HugePageCount> Pools(ISysRoot root, string directory)
     {
-        var pools = new List<HugePagePool>();
+        var pools = new List<HugePageCount>();
         foreach (var name in root.List(directory))
             if (name.StartsWith("hugepages-", StringComparison.Ordinal) && name.EndsWith("kB", StringComparison.Ordinal)
                 && int.TryParse(name.AsSpan()[10..^2], NumberStyles.None, CultureInfo.InvariantCulture, out var kb)
                 && Number(root, $"{directory}/{name}/nr_hugepages") is { } total)
-                pools.Add(new HugePagePool((long)kb << 10, total, Number(root, $"{directory}/{name}/free_hugepages") ?? 0));
+                pools.Add(new HugePageCount((long)kb << 10, total, Number(root, $"{directory}/{name}/free_hugepages") ?? 0));
         return [.. pools.OrderBy(p => p.SizeBytes)];
     }
 

@@ -7,7 +7,7 @@ namespace MemcgNative.Native;
 internal readonly record struct CpuFact(int Id, int Node, int Package, int Core, int L3, long? L3Bytes);
 
 /// <summary>One node as a reader found it; distances in ascending order of node.</summary>
-internal readonly record struct NodeFact(int Id, bool HasMemory, long? MemoryBytes, long? FreeBytes, ImmutableArray<HugePagePool> HugePages,
+internal readonly record struct NodeFact(int Id, bool HasMemory, long? MemoryBytes, long? FreeBytes, ImmutableArray<HugePageCount> HugePages,
     ImmutableArray<int> Distances);
 
 /// <summary>What a reader hands over; <see cref="Topology"/> numbers and links it.</summary>

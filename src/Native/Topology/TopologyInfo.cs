@@ -35,7 +35,7 @@ public sealed record PackageInfo(int Index, int Number, ImmutableArray<CpuId> Cp
 /// <param name="SizeBytes">Bytes of one page.</param>
 /// <param name="TotalPages">Pages in the pool.</param>
 /// <param name="FreePages">Pages nobody has mapped.</param>
-public sealed record HugePagePool(long SizeBytes, long TotalPages, long FreePages);
+public sealed record HugePageCount(long SizeBytes, long TotalPages, long FreePages);
 
 /// <summary>A memory node; it may have no memory, or no CPU.</summary>
 /// <param name="Id">The system's number; node 0 need not exist.</param>
@@ -47,7 +47,7 @@ public sealed record HugePagePool(long SizeBytes, long TotalPages, long FreePage
 /// <param name="Distances">Distance to each node, in the order of <see cref="Topology.Nodes"/>; 10 is itself.</param>
 /// <param name="IsAllowed">In this process's Mems_allowed.</param>
 public sealed record NodeInfo(NodeId Id, ImmutableArray<CpuId> Cpus, bool HasMemory, long? MemoryBytes, long? FreeBytes,
-    ImmutableArray<HugePagePool> HugePages, ImmutableArray<int> Distances, bool IsAllowed)
+    ImmutableArray<HugePageCount> HugePages, ImmutableArray<int> Distances, bool IsAllowed)
 {
     /// <summary>At least one online CPU is here.</summary>
     public bool HasCpus => !Cpus.IsEmpty;

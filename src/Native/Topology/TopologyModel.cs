@@ -43,7 +43,7 @@ public sealed record PackageModel(int Index, int Number, string Cpus);
 /// <summary>See <see cref="NodeInfo"/>.</summary>
 public sealed record NodeModel(int Number, string Cpus, bool HasMemory, long? MemoryBytes, long? FreeBytes, HugePageModel[] HugePages, int[] Distances, bool Allowed);
 
-/// <summary>See <see cref="HugePagePool"/>.</summary>
+/// <summary>See <see cref="HugePageCount"/>.</summary>
 public sealed record HugePageModel(long SizeBytes, long TotalPages, long FreePages);
 
 /// <summary>See <see cref="L3Info"/>.</summary>

@@ -176,6 +176,6 @@ public static class WindowsTopology
     private static unsafe long? FreeBytes(int node)
     {
         ulong free;
-        return Win32Api.GetNumaAvailableMemoryNodeEx((ushort)node, &free) != 0 ? (long)free : null;
+        return (bool)Win32Api.GetNumaAvailableMemoryNodeEx((ushort)node, &free) ? (long)free : null;
     }
 }

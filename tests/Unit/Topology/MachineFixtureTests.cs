@@ -80,7 +80,7 @@ public sealed class MachineFixtureTests
         var cpu = t.Cpu(new CpuId(200));
         Assert.Equal((new NodeId(4), 1, 72, 9, 1), (cpu.Node, cpu.Package, cpu.Core, cpu.L3, cpu.Smt));
         Assert.Equal(new NodeId(4), t.FarthestWithMemory(new NodeId(0)));
-        Assert.Equal(new HugePagePool(2 << 20, 512, 512), Assert.Single(t.Nodes[0].HugePages));
+        Assert.Equal(new HugePageCount(2 << 20, 512, 512), Assert.Single(t.Nodes[0].HugePages));
     }
 
     [Fact]
