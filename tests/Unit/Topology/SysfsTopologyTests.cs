@@ -30,7 +30,7 @@ public sealed class SysfsTopologyTests
             ("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "4\n"), ("sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "3\n"));
         Assert.Equal((1, 1, 4, 0, 1), (t.Nodes.Length, t.Packages.Length, t.Cores.Length, t.L3Domains.Length, t.SmtWidth));
         Assert.Equal((2L << 20, 1L << 20), (t.Nodes[0].MemoryBytes, t.Nodes[0].FreeBytes));
-        Assert.Equal(new HugePagePool(2 << 20, 4, 3), Assert.Single(t.Nodes[0].HugePages));
+        Assert.Equal(new HugePageCount(2 << 20, 4, 3), Assert.Single(t.Nodes[0].HugePages));
         Assert.Equal("0-3", CpuList.Format(t.AllowedCpus));
     }
 
