@@ -61,7 +61,7 @@ public static unsafe class PageAllocator<THook> where THook : struct, IPageAlloc
     {
         Page* page = PageAllocator.AllocFrom(in cpu, node, gfp, order.Value);
         if (page == null || (gfp & Gfp.Account) == 0 || THook.OnAlloc(in cpu, page, order, gfp)) return page;
-        AtomicInt.Init(&page->RefCount, 0);
+        PageOps.PutExclusive(page);
         if (order.Value != 0) PageAllocator.FreeBlock(in cpu, page, order);
         else PageAllocator.FreePage(in cpu, page);
         return null;
@@ -124,7 +124,7 @@ public static unsafe class PageAllocator
     {
         AllocatorCpu* own = AllocatorCpu.Of(in cpu);
         long flags = Retire(own, page, PageFlags.CheckAtFree);
-        PerCpuPages* list = PerCpuPages.At(GuardedPtr<PerCpuPages>.Get(&own->Lists), PageFlags.NodeIndex(flags));
+        PerCpuPages* list = PerCpuPages.At(GuardedPtr<PerCpuPages>.Get(&own->Lists), (nint)((ulong)flags >> PageFlags.NodeShift));
         int count = Guarded<int>.Get(&list->Count);
         GuardedPtr<Page>.Set(PerCpuPages.Entry(list, count), page);
         Guarded<int>.Set(&list->Count, ++count);
