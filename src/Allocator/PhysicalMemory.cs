@@ -16,6 +16,14 @@ public enum MemoryUse
     PerCpu,
     /// <summary>Descriptors of kmem caches.</summary>
     Slab,
+    /// <summary>The table of groups.</summary>
+    Memcg,
+    /// <summary>What groups have per node: lists and their locks.</summary>
+    MemcgNode,
+    /// <summary>Owner metadata beside struct page (page_cgroup arrays).</summary>
+    PageMetadata,
+    /// <summary>Page tables and the like of the workload.</summary>
+    Process,
 }
 
 /// <summary>Bytes that belong to a node of the hardware; "local" placement puts them there.</summary>

@@ -8,37 +8,22 @@ namespace MemcgNative.Tests.Unit;
 /// <summary>An allocator on plain memory with CPUs that are nothing but areas; each test thread plays one.</summary>
 internal sealed unsafe class AllocatorBox : IDisposable
 {
-    private readonly byte* block;
+    private readonly PerCpu areas;
     private readonly int cpus;
 
     public AllocatorBox(MemoryPlan plan, int cpus = 1, Func<int, int>? nodeOfCpu = null)
     {
         this.cpus = cpus;
-        nuint bytes = (nuint)(cpus * CpuArea.Bytes + 4096 + cpus * sizeof(nint));
-        block = (byte*)NativeMemory.AlignedAlloc(bytes, 4096);
-        NativeMemory.Clear(block, bytes);
-        CpuTable* table = (CpuTable*)(block + cpus * CpuArea.Bytes);
-        Guarded<int>.Set(&table->Count, cpus);
-        nint* areas = (nint*)(block + cpus * CpuArea.Bytes + 4096);
-        GuardedPtr<nint>.Set(&table->Areas, areas);
-        for (int i = 0; i < cpus; i++)
-        {
-            CpuArea* area = (CpuArea*)(block + i * CpuArea.Bytes);
-            areas[i] = (nint)area;
-            Guarded<int>.Set(&area->Index, i);
-            Guarded<int>.Set(&area->CpuNumber, i);
-            Guarded<int>.Set(&area->NodeNumber, nodeOfCpu?.Invoke(i) ?? plan.Nodes[0].Physical.Value);
-            GuardedPtr<CpuTable>.Set(&area->Table, table);
-        }
+        areas = new PerCpu([.. Enumerable.Range(0, cpus).Select(i => (new CpuId(i), nodeOfCpu is null ? plan.Nodes[0].Physical : new NodeId(nodeOfCpu(i))))]);
         Memory = new PhysicalMemory(plan, new PlainMemory());
-        Memory.Attach(table);
+        Memory.Attach(areas.Table);
     }
 
     public static MemoryPlan OneNode(int mib) => new([new NodeSpec(new(0), new(0), (long)mib << 20)]) { Watermarks = Watermarks.None };
 
     public PhysicalMemory Memory { get; }
     public AllocatorState* State => Memory.State;
-    public ThisCpu Cpu(int i = 0) => new((CpuArea*)(block + i * CpuArea.Bytes));
+    public ThisCpu Cpu(int i = 0) => areas.Witness(i);
     public Page* Page(long pfn) => MemMap.PageOf(&State->Map, new Pfn(pfn));
     public long Pfn(Page* page) => MemMap.PfnOf(&State->Map, page).Value;
     public Zone* Zone(int i = 0) => &AllocatorState.Node(State, i)->Zone;
@@ -59,6 +44,6 @@ internal sealed unsafe class AllocatorBox : IDisposable
     public void Dispose()
     {
         Memory.Dispose();
-        NativeMemory.AlignedFree(block);
+        areas.Dispose();
     }
 }
