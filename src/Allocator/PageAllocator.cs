@@ -89,19 +89,7 @@ public static unsafe class PageAllocator
     /// drain_all_pages without its wait: asks another CPU to drain its lists at its next poll point. Nothing happens while an earlier
     /// request is still pending; that one will do.
     /// </summary>
-    public static void RequestDrain(CpuArea* other)
-    {
-        CpuWork* work = &AllocatorCpu.Of(other)->Drain;
-        if (AtomicInt.Exchange(&work->Pending, 1) != 0) return;
-        CpuWork* newest = AtomicPtr<CpuWork>.Load(&other->Work);
-        for (; ; )
-        {
-            AtomicPtr<CpuWork>.Store(&work->Next, newest);
-            CpuWork* was = AtomicPtr<CpuWork>.CompareExchange(&other->Work, work, newest);
-            if (was == newest) return;
-            newest = was;
-        }
-    }
+    public static void RequestDrain(CpuArea* other) => CpuWork.Queue(other, &AllocatorCpu.Of(other)->Drain);
 
     /// <summary>The CpuWork function of a drain request.</summary>
     internal static void ServeDrain(in ThisCpu cpu, CpuWork* work) => DrainLocal(in cpu);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-using System.Runtime.InteropServices;
 using MemcgNative.Allocator;
 using MemcgNative.Native;
 using Xunit;
@@ -9,7 +8,7 @@ namespace MemcgNative.Tests.Unit;
 /// <summary>Size, offset and line of every struct that CPUs share in the allocator.</summary>
 public sealed unsafe class AllocatorLayout
 {
-    private static int Offset<T>(string field) => (int)Marshal.OffsetOf<T>(field);
+    private static int Offset<T>(string field) => Layout.Fields(typeof(T)).Single(f => f.Name == field).Offset;
 
     [Theory]
     [InlineData(nameof(Page.Flags), 0)]
