@@ -92,7 +92,7 @@ public static unsafe class MemcgLife
         TreeLock.Release(cpu, &tree->Lock);
         if (result != RemoveResult.Removed) return result;
         Css.Get(cpu, &memcg->Css); // put by Offline: the kill drops the directory's own reference
-        PerCpuRef.KillAndConfirm(cpu, &memcg->Css.Ref, &Confirmed);
+        PerCpuRef.Kill(cpu, &memcg->Css.Ref, &Confirmed);
         return result;
     }
 

@@ -36,15 +36,19 @@ public unsafe struct PerCpuRef
     /// <summary>C (the killer): the deferred switch to atomic mode.</summary>
     [FieldOffset(HeadOffset)] public RcuHead Head;
 
+    /// <summary>I: bytes from one CPU's counter to the next one's.</summary>
+    [FieldOffset(48)] public Guarded<long> Stride;
+
     /// <summary>Bytes of counters for count CPUs: one pair of lines each, so that CPUs do not share (Linux: each in its CPU's own chunk).</summary>
     public static nuint BytesFor(int count) => (nuint)count * CacheLine.Apart;
 
     /// <summary>
-    /// One reference, the caller's (the base). counters: BytesFor(CPUs) zeroed bytes, aligned to 128, which live until
-    /// <see cref="Exit"/>; null = atomic from the start (PERCPU_REF_INIT_ATOMIC).
+    /// One reference, the caller's (the base). counters: a zeroed word per CPU, stride bytes apart (each may lie on its CPU's node), which
+    /// live until <see cref="Exit"/>; null = atomic from the start (PERCPU_REF_INIT_ATOMIC).
     /// </summary>
-    public static void Init(PerCpuRef* r, void* counters, delegate*<in ThisCpu, PerCpuRef*, void> release)
+    public static void Init(PerCpuRef* r, void* counters, delegate*<in ThisCpu, PerCpuRef*, void> release, long stride = CacheLine.Apart)
     {
+        Guarded<long>.Set(&r->Stride, stride);
         AtomicLong.Init(&r->CountersAndMode, counters == null ? Atomic : (long)counters);
         AtomicLong.Init(&r->Count, counters == null ? 1 : Bias + 1);
         Guarded<nint>.Set(&r->Release, (nint)release);
@@ -53,12 +57,16 @@ public unsafe struct PerCpuRef
 
     /// <summary>One more reference; the caller has one already. Ends in <see cref="Put"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Get(in ThisCpu cpu, PerCpuRef* r)
+    public static void Get(in ThisCpu cpu, PerCpuRef* r) => GetMany(in cpu, r, 1);
+
+    /// <summary>n more references; the caller has one already. Ends in <see cref="PutMany"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void GetMany(in ThisCpu cpu, PerCpuRef* r, long n)
     {
         Rcu.ReadLock(in cpu);
         long mode = AtomicLong.Load(&r->CountersAndMode); // (P1) pairs with (P2) in PerCpuRef.cs, through the grace period
-        if ((mode & Modes) == 0) Bump(in cpu, mode, 1);
-        else AtomicLong.Add(&r->Count, 1);
+        if ((mode & Modes) == 0) Bump(in cpu, r, mode, n);
+        else AtomicLong.Add(&r->Count, n);
         Rcu.ReadUnlock(in cpu);
     }
 
@@ -72,14 +80,18 @@ public unsafe struct PerCpuRef
 
     /// <summary>Gives a reference back; the last one calls release on this CPU.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Put(in ThisCpu cpu, PerCpuRef* r)
+    public static void Put(in ThisCpu cpu, PerCpuRef* r) => PutMany(in cpu, r, 1);
+
+    /// <summary>Gives n references back; the last one calls release on this CPU.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void PutMany(in ThisCpu cpu, PerCpuRef* r, long n)
     {
         Rcu.ReadLock(in cpu);
         long mode = AtomicLong.Load(&r->CountersAndMode); // (P1) pairs with (P2) in PerCpuRef.cs, through the grace period
         bool local = (mode & Modes) == 0;
-        if (local) Bump(in cpu, mode, -1);
+        if (local) Bump(in cpu, r, mode, -n);
         Rcu.ReadUnlock(in cpu);
-        if (!local) PutAtomic(in cpu, r);
+        if (!local) PutAtomic(in cpu, r, n);
     }
 
     /// <summary>Puts the base reference and begins the switch to atomic mode; once. TryGetLive fails from now on, on other CPUs soon.</summary>
@@ -121,9 +133,9 @@ public unsafe struct PerCpuRef
 
     // Plain on purpose: one step for the nested irq role, as Linux's this_cpu_add is one instruction; the sum reads it a grace period later.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Bump(in ThisCpu cpu, long counters, long by)
+    private static void Bump(in ThisCpu cpu, PerCpuRef* r, long counters, long by)
     {
-        var mine = (Guarded<long>*)(counters + cpu.Index * CacheLine.Apart);
+        var mine = (Guarded<long>*)(counters + cpu.Index * Guarded<long>.Get(&r->Stride));
         Guarded<long>.Set(mine, Guarded<long>.Get(mine) + by);
     }
 
@@ -133,7 +145,7 @@ public unsafe struct PerCpuRef
         Rcu.ReadLock(in cpu);
         long mode = AtomicLong.Load(&r->CountersAndMode); // (P1) pairs with (P2) in PerCpuRef.cs, through the grace period
         bool got = true;
-        if ((mode & Modes) == 0) Bump(in cpu, mode, 1);
+        if ((mode & Modes) == 0) Bump(in cpu, r, mode, 1);
         else got = (mode & refuse) == 0 && IncrementNotZero(r);
         Rcu.ReadUnlock(in cpu);
         return got;
@@ -152,9 +164,9 @@ public unsafe struct PerCpuRef
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void PutAtomic(in ThisCpu cpu, PerCpuRef* r)
+    private static void PutAtomic(in ThisCpu cpu, PerCpuRef* r, long n = 1)
     {
-        long left = AtomicLong.AddReturn(&r->Count, -1);
+        long left = AtomicLong.AddReturn(&r->Count, -n);
         if (left == 0) ((delegate*<in ThisCpu, PerCpuRef*, void>)Guarded<nint>.Get(&r->Release))(in cpu, r);
         else if (left < 0 && left > Bias / 2) Bug.Fail("percpu_ref: put below zero", (long)r, left); // biased counts lie far below
     }
@@ -166,7 +178,7 @@ public unsafe struct PerCpuRef
         long counters = AtomicLong.Load(&r->CountersAndMode) & ~Modes, sum = 0;
         for (int i = 0; i < Guarded<int>.Get(&cpu.Table->Count); i++)
         {
-            sum += Guarded<long>.Get((Guarded<long>*)(counters + i * CacheLine.Apart)); // (P2) pairs with (P1) in PerCpuRef.cs
+            sum += Guarded<long>.Get((Guarded<long>*)(counters + i * Guarded<long>.Get(&r->Stride))); // (P2) pairs with (P1) in PerCpuRef.cs
         }
         long count = AtomicLong.AddReturn(&r->Count, sum - Bias);
         if (count <= 0) Bug.Fail("percpu_ref: more puts than gets", (long)r, count);
