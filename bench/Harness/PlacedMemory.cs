@@ -24,14 +24,30 @@ internal sealed unsafe class PlacedMemory(Topology topology, NumaPolicy frames, 
     {
         nuint bytes = 0;
         foreach (MemoryPart part in parts) bytes += part.Bytes;
-        NumaPolicy? whole = use == MemoryUse.Frames ? (frames.Mode is NumaMode.Local or NumaMode.Remote or NumaMode.Bind ? null : frames) : place.PolicyFor(use);
-        VirtualRegion region = use == MemoryUse.Frames ? VirtualRegion.Reserve(bytes, framePages) : VirtualRegion.Reserve(bytes, metadataPages);
+        NumaPolicy? whole = use != MemoryUse.Frames ? place.PolicyFor(use) : frames.Mode is NumaMode.Local or NumaMode.Remote or NumaMode.Bind ? null : frames;
+        IReadOnlyList<PageKind> wish = use == MemoryUse.Frames ? framePages : [metadataPages];
+        MemoryPart[] pieces = parts.ToArray();
+        for (int i = 0; ; i++)
+        {
+            try
+            {
+                PlacedRange range = MapOne(bytes, wish[i], whole, pieces, use);
+                ranges.Add(range);
+                return range.Region.Base;
+            }
+            catch (OsException) when (i + 1 < wish.Count) { } // the next kind of the wish list
+        }
+    }
+
+    private PlacedRange MapOne(nuint bytes, PageKind pages, NumaPolicy? whole, MemoryPart[] parts, MemoryUse use)
+    {
+        NodeId[] nodes = whole is not null ? [.. whole.Nodes] : [.. parts.Select(p => MemoryNode(p.Node)).Distinct()];
+        VirtualRegion region = VirtualRegion.Reserve(bytes, pages, 0, nodes);
         try
         {
-            string applied = whole is null ? ApplyParts(region, parts) : whole.Apply(region);
+            string applied = whole is not null ? whole.Apply(region) : ApplyParts(region, parts);
             region.Commit();
-            ranges.Add(new PlacedRange(use, region, whole, parts.ToArray(), applied));
-            return region.Base;
+            return new PlacedRange(use, region, whole, parts, applied);
         }
         catch
         {
@@ -46,13 +62,13 @@ internal sealed unsafe class PlacedMemory(Topology topology, NumaPolicy frames, 
         PlacedRange range = ranges.Find(r => r.Use == MemoryUse.Frames) ?? throw new InvalidOperationException("no frames were mapped");
         Placement found = Placement.Of(range.Region);
         verdict = found.Judge(range.Policy, out reason);
-        if (range.Policy is not null || verdict == PlacementVerdict.Differs || found.Found.Count == 0) return found;
-        foreach (IGrouping<NodeId, MemoryPart> node in range.Parts.GroupBy(p => p.Node))
+        if (range.Policy is not null || verdict == PlacementVerdict.Differs) return found;
+        nuint at = 0;
+        foreach (MemoryPart part in range.Parts)
         {
-            long asked = node.Sum(p => (long)p.Bytes) / (long)found.FrameBytes;
-            if (found.On(node.Key) == asked) continue;
-            verdict = PlacementVerdict.Differs;
-            reason = $"placement differs: {found.On(node.Key)} of {asked} frames on node {node.Key} (asked: {frames.Text}). Not measured.";
+            PlacementVerdict of = Placement.Of(range.Region, at, part.Bytes).Judge(NumaPolicy.Parse("local").On(MemoryNode(part.Node), null), out string? why);
+            at += part.Bytes;
+            if (of == PlacementVerdict.Differs) (verdict, reason) = (of, why);
         }
         return found;
     }
@@ -81,14 +97,15 @@ internal sealed unsafe class PlacedMemory(Topology topology, NumaPolicy frames, 
         ranges.Clear();
     }
 
-    private string ApplyParts(VirtualRegion region, ReadOnlySpan<MemoryPart> parts)
+    private NodeId MemoryNode(NodeId node) => topology.NearestWithMemory(node) ?? node;
+
+    private string ApplyParts(VirtualRegion region, MemoryPart[] parts)
     {
         nuint at = 0;
         string applied = "";
         foreach (MemoryPart part in parts)
         {
-            NodeId node = topology.NearestWithMemory(part.Node) ?? part.Node;
-            applied = NumaPolicy.Parse("local").On(node, null).Apply(region, at, part.Bytes);
+            applied = NumaPolicy.Parse("local").On(MemoryNode(part.Node), null).Apply(region, at, part.Bytes);
             at += part.Bytes;
         }
         return applied;

@@ -17,9 +17,8 @@ internal sealed unsafe class LatencyHistogram : IDisposable
     /// <summary>Buckets for every value of 63 bits.</summary>
     public const int Buckets = (63 - SubBits + 1) * Sub;
 
-    private long* counts = (long*)NativeMemory.AlignedAlloc(Buckets * sizeof(long), 4096);
-
-    public LatencyHistogram() => Clear();
+    // Zeroed by the kernel: buckets nobody hits never become memory.
+    private long* counts = (long*)NativeMemory.AllocZeroed(Buckets, sizeof(long));
 
     /// <summary>The buckets; <see cref="Add(long*, long, long)"/> is for workers that hold nothing managed.</summary>
     public long* Counts => counts;
@@ -49,7 +48,11 @@ internal sealed unsafe class LatencyHistogram : IDisposable
     public long Total => Sum(counts);
 
     /// <summary>Forgets everything.</summary>
-    public void Clear() => NativeMemory.Clear(counts, Buckets * sizeof(long));
+    public void Clear()
+    {
+        for (int i = 0; i < Buckets; i++)
+            if (counts[i] != 0) counts[i] = 0;
+    }
 
     /// <summary>Adds another's counts.</summary>
     public void Add(LatencyHistogram other)
@@ -77,7 +80,7 @@ internal sealed unsafe class LatencyHistogram : IDisposable
 
     public void Dispose()
     {
-        NativeMemory.AlignedFree(counts);
+        NativeMemory.Free(counts);
         counts = null;
     }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-using Perfolizer.Common;
+using Perfolizer;
 using Perfolizer.Mathematics.GenericEstimators;
 
 namespace MemcgNative.Bench;
