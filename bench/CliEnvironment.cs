@@ -6,6 +6,8 @@ namespace MemcgNative.Bench;
 /// <summary>What the program takes from outside its arguments, so that tests can give it another machine, terminal or end.</summary>
 internal sealed class CliEnvironment
 {
+    private static readonly string[] localeVariables = ["LC_ALL", "LC_CTYPE", "LANG"];
+
     /// <summary>An environment variable.</summary>
     public Func<string, string?> Variable { get; init; } = static _ => null;
 
@@ -31,13 +33,13 @@ internal sealed class CliEnvironment
     public Func<int> StopCode { get; init; } = static () => ExitCode.Interrupted;
 
     /// <summary>The process's own.</summary>
-    public static CliEnvironment OfProcess(CancellationToken stop, Func<int> stopCode) => new()
+    public static CliEnvironment OfProcess(Func<int> stopCode, CancellationToken stop) => new()
     {
         Variable = Environment.GetEnvironmentVariable,
         OutIsTerminal = !Console.IsOutputRedirected,
         ErrorIsTerminal = !Console.IsErrorRedirected,
         Columns = Console.IsOutputRedirected ? 80 : Console.WindowWidth is > 0 and var w ? w : 80,
-        Unicode = new[] { "LC_ALL", "LC_CTYPE", "LANG" }.Select(Environment.GetEnvironmentVariable).FirstOrDefault(v => !string.IsNullOrEmpty(v)) is { } locale
+        Unicode = localeVariables.Select(Environment.GetEnvironmentVariable).FirstOrDefault(v => !string.IsNullOrEmpty(v)) is { } locale
             ? locale.Contains("UTF", StringComparison.OrdinalIgnoreCase) : OperatingSystem.IsWindows(),
         Stop = stop,
         StopCode = stopCode,

@@ -19,7 +19,7 @@ internal static class Program
         }
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
-        CliEnvironment environment = CliEnvironment.OfProcess(stop.Token, () => code);
+        CliEnvironment environment = CliEnvironment.OfProcess(() => code, stop.Token);
         var encoding = environment.Unicode ? new UTF8Encoding(false) : Encoding.ASCII;
         using var stdout = new StreamWriter(Console.OpenStandardOutput(), encoding, 4096) { AutoFlush = false };
         using var stderr = new StreamWriter(Console.OpenStandardError(), encoding, 256) { AutoFlush = true };

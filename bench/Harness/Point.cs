@@ -10,6 +10,7 @@ namespace MemcgNative.Bench;
 internal sealed unsafe class Point : IDisposable
 {
     private readonly LatencyHistogram[] blocks, singles;
+    private readonly long[] done, elapsed;
     private readonly long** blockCounts;
     private readonly long** singleCounts;
 
@@ -20,6 +21,8 @@ internal sealed unsafe class Point : IDisposable
         Mem = mem;
         Throughput = new double[rounds];
         Clean = new bool[rounds];
+        done = new long[threads];
+        elapsed = new long[threads];
         blocks = [.. Enumerable.Range(0, threads).Select(_ => new LatencyHistogram())];
         singles = [.. Enumerable.Range(0, threads).Select(_ => new LatencyHistogram())];
         blockCounts = Table(blocks);
@@ -75,13 +78,16 @@ internal sealed unsafe class Point : IDisposable
         }
         for (int i = 0; i < Threads; i++)
         {
-            Lane.States[i].TotalDone += Lane.States[i].Done;
-            Lane.States[i].TotalElapsed += Lane.States[i].Elapsed;
+            done[i] += Lane.States[i].Done;
+            elapsed[i] += Lane.States[i].Elapsed;
         }
         Throughput[round] = perSecond;
         Clean[round] = clean;
         Rounds = round + 1;
     }
+
+    /// <summary>Operations of thread i in all rounds, and the ticks they took.</summary>
+    public (long Done, long Ticks) Totals(int i) => (done[i], elapsed[i]);
 
     /// <summary>One batch in which every operation is timed by itself.</summary>
     public void BatchOfSingles(long ticks) => Lane.Batch(Threads, ticks, 1, singleCounts);

@@ -11,23 +11,26 @@ internal static class Nearest
         return best is not null && Distance(best, given) <= Math.Max(1, best.Length / 3) ? best : null;
     }
 
-    /// <summary>"; did you mean 'x'?" or an empty string.</summary>
-    public static string Hint(string given, IEnumerable<string> known) => Find(given, known) is { } k ? $"; did you mean '{k}'?" : "";
+    /// <summary>"; did you mean 'x'?", or a full stop.</summary>
+    public static string Hint(string given, IEnumerable<string> known) => Find(given, known) is { } k ? $"; did you mean '{k}'?" : ".";
 
-    /// <summary>Levenshtein, without regard to case.</summary>
+    /// <summary>Levenshtein with swapped neighbours as one edit, without regard to case.</summary>
     private static int Distance(string a, string b)
     {
-        int[] row = [.. Enumerable.Range(0, b.Length + 1)];
-        for (int i = 1; i <= a.Length; i++)
-        {
-            int diagonal = row[0];
-            row[0] = i;
-            for (int j = 1; j <= b.Length; j++)
+        int[,] d = new int[a.Length + 1, b.Length + 1];
+        for (int i = 0; i <= a.Length; i++)
+            for (int j = 0; j <= b.Length; j++)
             {
-                int cost = char.ToUpperInvariant(a[i - 1]) == char.ToUpperInvariant(b[j - 1]) ? 0 : 1;
-                (diagonal, row[j]) = (row[j], Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + cost));
+                if (i == 0 || j == 0)
+                {
+                    d[i, j] = i + j;
+                    continue;
+                }
+                d[i, j] = Math.Min(Math.Min(d[i - 1, j], d[i, j - 1]) + 1, d[i - 1, j - 1] + (Same(a[i - 1], b[j - 1]) ? 0 : 1));
+                if (i > 1 && j > 1 && Same(a[i - 1], b[j - 2]) && Same(a[i - 2], b[j - 1])) d[i, j] = Math.Min(d[i, j], d[i - 2, j - 2] + 1);
             }
-        }
-        return row[^1];
+        return d[a.Length, b.Length];
     }
+
+    private static bool Same(char a, char b) => char.ToUpperInvariant(a) == char.ToUpperInvariant(b);
 }

@@ -38,11 +38,6 @@ internal unsafe struct WorkerState
     [FieldOffset(144)] public long Canary;
     /// <summary>Managed bytes this thread allocated inside batches, ever; must stay 0.</summary>
     [FieldOffset(152)] public long Managed;
-    /// <summary>Operations of all batches that counted.</summary>
-    [FieldOffset(160)] public long TotalDone;
-    /// <summary>Ticks of all batches that counted.</summary>
-    [FieldOffset(168)] public long TotalElapsed;
-
     /// <summary>Pages a worker can hold.</summary>
     public const int PageSlots = 512;
 }
