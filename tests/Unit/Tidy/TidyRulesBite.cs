@@ -111,6 +111,7 @@ public class TidyRulesBite
         Assert.Single(Provenance("F/cxl/nodes", ("F/cxl/nodes", "0-1"), ("F/README.md", "Recorded machines: epyc")));
         Assert.Empty(Provenance("F/cxl/nodes", ("F/cxl/nodes", "0-1"), ("F/README.md", "Recorded machines: cxl")));
         Assert.Empty(Provenance("F/cxl/a/nodes", ("F/cxl/a/nodes", "0-1"), ("F/cxl/PROVENANCE", "synthetic: true")));
+        Assert.Empty(Provenance("F/cxl/machine.txt", ("F/cxl/machine.txt", "0-1"), ("F/cxl/machine.json", "{ \"provenance\": \"a mail\" }")));
         Assert.Empty(Provenance("F/cxl.txt", ("F/cxl.txt", "# provenance: a mail of 2024\n0-1")));
     }
 
