@@ -14,7 +14,7 @@ public sealed unsafe partial class NumaPolicy
         return Apply(region, 0, region.Bytes);
     }
 
-    /// <summary>As above for a part; offset and bytes are multiples of the region's page size.</summary>
+    /// <summary>As above for a part; offset and bytes are whole pages.</summary>
     /// <exception cref="OsException">As above; on Windows also for a part and for several nodes.</exception>
     public string Apply(VirtualRegion region, nuint offset, nuint bytes)
     {

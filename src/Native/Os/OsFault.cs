@@ -66,6 +66,9 @@ public static unsafe class OsFault
     private static readonly AtomicInt* counts =
         (AtomicInt*)NativeMemory.AllocZeroed((nuint)Enum.GetValues<OsCall>().Length, (nuint)sizeof(AtomicInt));
 
+    /// <summary>The variable <see cref="ArmFromEnvironment"/> reads.</summary>
+    public const string Variable = "MEMCGNATIVE_OSFAULT";
+
     private static Armed? armed;
 
     /// <summary>Calls of this kind so far, failed ones included.</summary>
@@ -91,6 +94,13 @@ public static unsafe class OsFault
             throw new UsageException($"fault '{text}': '{part[1]}' is not a count from 1");
         if (!Errno.TryParse(part[2], out int errno)) throw new UsageException($"fault '{text}': '{part[2]}' is no errno");
         Arm(call, nth, errno);
+    }
+
+    /// <summary>Arms what <see cref="Variable"/> says, if it is set: for tests of whole programs. Call it first of all.</summary>
+    /// <exception cref="UsageException">Its text cannot be meant.</exception>
+    public static void ArmFromEnvironment()
+    {
+        if (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } text) Arm(text);
     }
 
     /// <summary>No call fails any more unless the system says so.</summary>

@@ -11,10 +11,10 @@ public sealed unsafe partial class Placement
     private const int Chunk = 16384;
 
     [SupportedOSPlatform("linux")]
-    private static Placement OfLinux(VirtualRegion region)
+    private static Placement OfLinux(byte* start, nuint bytes, PageKind kind)
     {
-        nuint frame = region.Pages.IsHugeTlb ? region.Pages.Bytes : SystemFacts.PageBytes;
-        long frames = (long)(region.Bytes / frame), absent = 0;
+        nuint frame = kind.IsHugeTlb ? kind.Bytes : SystemFacts.PageBytes;
+        long frames = (long)(bytes / frame), absent = 0;
         (long Frames, int Errno) untold = (0, 0);
         var found = new SortedDictionary<NodeId, long>();
         string method = "move_pages";
@@ -23,14 +23,14 @@ public sealed unsafe partial class Placement
         for (long first = 0; first < frames; first += Chunk)
         {
             int n = (int)Math.Min(Chunk, frames - first);
-            for (int i = 0; i < n; i++) pages[i] = region.Base + (nuint)(first + i) * frame;
+            for (int i = 0; i < n; i++) pages[i] = start + (nuint)(first + i) * frame;
             int r;
             fixed (void** p = pages) fixed (int* s = status) r = OsCalls.MovePages((nuint)n, p, s);
             if (r is -Errno.EPERM or -Errno.ENOSYS or -Errno.EACCES)
             {
                 // Forbidden or not built in. With one node there is nothing to ask but presence, which mincore tells.
                 List<NodeId> nodes = HugePages.MemoryNodes();
-                long? present = nodes.Count == 1 ? PresentFrames(region, frame) : null;
+                long? present = nodes.Count == 1 ? PresentFrames(start, bytes, frame) : null;
                 if (present is null) untold = (frames, -r);
                 else
                 {
@@ -56,19 +56,19 @@ public sealed unsafe partial class Placement
             AbsentFrames = absent,
             Untold = untold,
             FrameBytes = frame,
-            BytesInKind = ReadKind(region),
-            RegionBytes = region.Bytes,
-            Pages = region.Pages,
+            BytesInKind = ReadKind(start, bytes, kind),
+            RegionBytes = bytes,
+            Pages = kind,
         };
     }
 
     /// <summary>mincore through Mono.Posix; null where its helper does not load.</summary>
-    private static long? PresentFrames(VirtualRegion region, nuint frame)
+    private static long? PresentFrames(byte* start, nuint bytes, nuint frame)
     {
         try
         {
-            byte[] present = new byte[region.Bytes / SystemFacts.PageBytes];
-            if (Syscall.mincore((nint)region.Base, region.Bytes, present) != 0) return null;
+            byte[] present = new byte[bytes / SystemFacts.PageBytes];
+            if (Syscall.mincore((nint)start, bytes, present) != 0) return null;
             long basePages = present.LongCount(b => (b & 1) != 0);
             return basePages * (long)SystemFacts.PageBytes / (long)frame;
         }
@@ -78,11 +78,11 @@ public sealed unsafe partial class Placement
         }
     }
 
-    private static long? ReadKind(VirtualRegion region)
+    private static long? ReadKind(byte* start, nuint bytes, PageKind kind)
     {
         try
         {
-            return BytesOfKind(File.ReadLines("/proc/self/smaps"), (ulong)region.Base, region.Bytes, region.Pages);
+            return BytesOfKind(File.ReadLines("/proc/self/smaps"), (ulong)start, bytes, kind);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -92,12 +92,11 @@ public sealed unsafe partial class Placement
 
     /// <summary>
     /// Bytes of start..start+bytes that smaps shows in pages of the kind: AnonHugePages for THP (KernelPageSize stays 4 kB there), what
-    /// is not AnonHugePages for base pages, whole VMAs with the right KernelPageSize for hugetlb.
+    /// is not AnonHugePages for base pages, KernelPageSize for hugetlb. Of a VMA that reaches beyond the range, what must lie inside it at least.
     /// </summary>
     internal static long BytesOfKind(IEnumerable<string> smaps, ulong start, ulong bytes, PageKind pages)
     {
-        long result = 0, vma = 0, page = 0;
-        bool inside = false;
+        long result = 0, vma = 0, page = 0, inside = 0;
         foreach (string line in smaps)
         {
             int colon = line.IndexOf(':', StringComparison.Ordinal), dash = line.IndexOf('-', StringComparison.Ordinal), blank = line.IndexOf(' ', StringComparison.Ordinal);
@@ -105,22 +104,22 @@ public sealed unsafe partial class Placement
             if (dash > 0 && blank > dash && ulong.TryParse(line.AsSpan(0, dash), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong low)
                 && ulong.TryParse(line.AsSpan(dash + 1, blank - dash - 1), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong high))
             {
-                inside = low >= start && high <= start + bytes;
+                inside = Math.Max(0, (long)Math.Min(high, start + bytes) - (long)Math.Max(low, start));
                 vma = (long)(high - low);
                 continue;
             }
-            if (!inside || colon < 0) continue;
+            if (inside == 0 || colon < 0) continue;
             switch (line[..colon])
             {
                 case "KernelPageSize":
                     page = Kilobytes(line);
-                    if (pages.IsHugeTlb && page == (long)pages.Bytes) result += vma;
+                    if (pages.IsHugeTlb && page == (long)pages.Bytes) result += inside;
                     break;
                 case "AnonHugePages" when pages == PageKind.Thp:
-                    result += Kilobytes(line);
+                    result += Math.Max(0, Kilobytes(line) - (vma - inside));
                     break;
                 case "AnonHugePages" when !pages.IsHugeTlb && page == (long)SystemFacts.PageBytes:
-                    result += vma - Kilobytes(line);
+                    result += Math.Max(0, inside - Kilobytes(line));
                     break;
                 default:
                     break;

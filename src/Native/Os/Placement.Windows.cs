@@ -7,10 +7,10 @@ public sealed unsafe partial class Placement
 {
     /// <summary>QueryWorkingSetEx: valid, node and large-page bits of each page (psapi.h, PSAPI_WORKING_SET_EX_BLOCK).</summary>
     [SupportedOSPlatform("windows")]
-    private static Placement OfWindows(VirtualRegion region)
+    private static Placement OfWindows(byte* start, nuint bytes, PageKind kind)
     {
-        nuint frame = region.Pages.IsHugeTlb ? region.Pages.Bytes : SystemFacts.PageBytes;
-        long frames = (long)(region.Bytes / frame), absent = 0, inKind = 0;
+        nuint frame = kind.IsHugeTlb ? kind.Bytes : SystemFacts.PageBytes;
+        long frames = (long)(bytes / frame), absent = 0, inKind = 0;
         var found = new SortedDictionary<NodeId, long>();
         var pages = new PSAPI_WORKING_SET_EX_INFORMATION[4096];
         for (long first = 0; first < frames; first += pages.Length)
@@ -19,7 +19,7 @@ public sealed unsafe partial class Placement
             for (int i = 0; i < n; i++)
             {
                 pages[i] = default;
-                pages[i].VirtualAddress = region.Base + (nuint)(first + i) * frame;
+                pages[i].VirtualAddress = start + (nuint)(first + i) * frame;
             }
             bool done;
             int error;
@@ -34,7 +34,7 @@ public sealed unsafe partial class Placement
                     continue;
                 }
                 found[node] = found.GetValueOrDefault(node) + 1;
-                if (large == region.Pages.IsHugeTlb) inKind += (long)frame;
+                if (large == kind.IsHugeTlb) inKind += (long)frame;
             }
         }
         return new Placement
@@ -45,8 +45,8 @@ public sealed unsafe partial class Placement
             Untold = (0, 0),
             FrameBytes = frame,
             BytesInKind = inKind,
-            RegionBytes = region.Bytes,
-            Pages = region.Pages,
+            RegionBytes = bytes,
+            Pages = kind,
         };
     }
 

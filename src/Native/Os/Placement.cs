@@ -35,7 +35,7 @@ public sealed unsafe partial class Placement
     /// <summary>Bytes of the region that smaps shows in pages of the kind's size; null where nobody tells.</summary>
     public required long? BytesInKind { get; init; }
 
-    /// <summary>Length of the region.</summary>
+    /// <summary>Length of what was asked about.</summary>
     public required nuint RegionBytes { get; init; }
 
     /// <summary>The kind asked for.</summary>
@@ -49,8 +49,18 @@ public sealed unsafe partial class Placement
     public static Placement Of(VirtualRegion region)
     {
         ArgumentNullException.ThrowIfNull(region);
-        _ = region.Range(0, region.Bytes);
-        return OperatingSystem.IsLinux() ? OfLinux(region) : OperatingSystem.IsWindows() ? OfWindows(region) : throw VirtualRegion.NotHere("placement");
+        return Of(region, 0, region.Bytes);
+    }
+
+    /// <summary>As above for a part that has a policy of its own; whole pages.</summary>
+    /// <exception cref="OsException">As above.</exception>
+    public static Placement Of(VirtualRegion region, nuint offset, nuint bytes)
+    {
+        ArgumentNullException.ThrowIfNull(region);
+        byte* start = region.Range(offset, bytes);
+        return OperatingSystem.IsLinux() ? OfLinux(start, bytes, region.Pages)
+            : OperatingSystem.IsWindows() ? OfWindows(start, bytes, region.Pages)
+            : throw VirtualRegion.NotHere("placement");
     }
 
     /// <summary>Frames on one node.</summary>

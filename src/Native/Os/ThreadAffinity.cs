@@ -7,6 +7,9 @@ namespace MemcgNative.Native;
 /// </summary>
 public static partial class ThreadAffinity
 {
+    /// <summary>The operating system as a gang sees it.</summary>
+    public static IThreadPinner Pinner { get; } = new SystemPinner();
+
     /// <summary>The CPUs the calling thread may run on, ascending.</summary>
     /// <exception cref="OsException">The system does not say.</exception>
     public static IReadOnlyList<CpuId> Allowed() =>
@@ -37,4 +40,11 @@ public static partial class ThreadAffinity
 
     /// <summary>The CPU the calling thread runs on now, by a system call: about 0.2 us.</summary>
     public static CpuId Current() => OperatingSystem.IsLinux() ? CurrentLinux().Cpu : OperatingSystem.IsWindows() ? CurrentWindows() : throw VirtualRegion.NotHere("getcpu");
+
+    private sealed class SystemPinner : IThreadPinner
+    {
+        void IThreadPinner.Pin(CpuId cpu) => Pin(cpu);
+
+        CpuId IThreadPinner.Current() => Current();
+    }
 }

@@ -34,8 +34,9 @@ public sealed unsafe partial class VirtualRegion : IDisposable
     /// <param name="bytes">Length wanted; more than 0.</param>
     /// <param name="pages">The kind of page.</param>
     /// <param name="alignment">Alignment of <see cref="Base"/>, a power of two; 0 = the page size of the kind.</param>
+    /// <param name="nodes">Nodes the region will be bound to: their hugetlb pools are looked at first, since mmap only counts the machine's. Null = any.</param>
     /// <exception cref="OsException">The system refused; nothing stays mapped.</exception>
-    public static VirtualRegion Reserve(nuint bytes, PageKind pages, nuint alignment = 0)
+    public static VirtualRegion Reserve(nuint bytes, PageKind pages, nuint alignment = 0, IReadOnlyList<NodeId>? nodes = null)
     {
         ArgumentNullException.ThrowIfNull(pages);
         ArgumentOutOfRangeException.ThrowIfZero(bytes);
@@ -46,25 +47,39 @@ public sealed unsafe partial class VirtualRegion : IDisposable
         nuint page = nuint.Max(pages.Bytes, SystemFacts.PageBytes);
         nuint length = checked(bytes + page - 1) / page * page;
         alignment = nuint.Max(alignment, page);
+        if (pages.IsHugeTlb && nodes is { Count: > 0 } && HugePages.Shortage(pages, length, nodes) is { } refusal) throw refusal;
         byte* start = OperatingSystem.IsLinux() ? ReserveLinux(length, pages, alignment)
             : OperatingSystem.IsWindows() ? ReserveWindows(length, pages, alignment)
             : throw NotHere("mapping memory");
         Machine.OnAlloc(start, length);
-        return new VirtualRegion(start, length, pages);
+        return new VirtualRegion(start, length, pages) { BoundNodes = nodes is { Count: > 0 } ? nodes : null };
     }
 
-    /// <summary>The first kind of the wish list that can be reserved; the last refusal when none can.</summary>
+    /// <summary>Reserves, binds and commits in one go, with the first kind of the wish list that can be had; the last refusal when none can.</summary>
+    /// <param name="bytes">Length wanted; more than 0.</param>
+    /// <param name="wish">Kinds of page, best first.</param>
+    /// <param name="policy">Where the pages are to be born.</param>
+    /// <param name="how">How the policy was applied, in words for the result.</param>
     /// <exception cref="OsException">No kind of the list can be had.</exception>
-    public static VirtualRegion Reserve(nuint bytes, IReadOnlyList<PageKind> wish, nuint alignment = 0)
+    public static VirtualRegion Map(nuint bytes, IReadOnlyList<PageKind> wish, NumaPolicy policy, out string how)
     {
         ArgumentNullException.ThrowIfNull(wish);
+        ArgumentNullException.ThrowIfNull(policy);
         for (int i = 0; ; i++)
         {
+            VirtualRegion? region = null;
             try
             {
-                return Reserve(bytes, wish[i], alignment);
+                region = Reserve(bytes, wish[i], 0, policy.Nodes);
+                how = policy.Apply(region);
+                region.Commit();
+                return region;
             }
-            catch (OsException) when (i + 1 < wish.Count) { }
+            catch (OsException)
+            {
+                region?.Dispose();
+                if (i + 1 >= wish.Count) throw;
+            }
         }
     }
 
@@ -97,7 +112,7 @@ public sealed unsafe partial class VirtualRegion : IDisposable
     {
         ObjectDisposedException.ThrowIf(Base == null, this);
         if (offset > Bytes || bytes > Bytes - offset) throw new ArgumentOutOfRangeException(nameof(bytes), $"{offset}+{bytes} is outside of {Bytes} bytes");
-        if ((offset | bytes) % SystemFacts.PageBytes != 0) throw new ArgumentOutOfRangeException(nameof(offset), $"{offset}+{bytes} is not whole pages");
+        if ((offset | bytes) % (Pages.IsHugeTlb ? Pages.Bytes : SystemFacts.PageBytes) != 0) throw new ArgumentOutOfRangeException(nameof(offset), $"{offset}+{bytes} is not whole pages");
         return Base + offset;
     }
 

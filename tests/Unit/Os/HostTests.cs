@@ -105,6 +105,11 @@ public sealed class HostTests
             KernelPageSize:        4 kB
             AnonHugePages:      4096 kB
             """;
+        // Half of the first VMA: at least its 4 MiB less 2 MiB outside less 2 MiB of THP, or 2 MiB of THP less 2 MiB outside.
+        Assert.Equal(0, Placement.BytesOfKind(smaps.Split('\n'), 0x1000000, 0x200000, PageKind.Thp));
+        Assert.Equal(0, Placement.BytesOfKind(smaps.Split('\n'), 0x1000000, 0x200000, PageKind.NoThp));
+        Assert.Equal(1 << 20, Placement.BytesOfKind(smaps.Split('\n'), 0x1000000, 0x300000, PageKind.Thp));
+        Assert.Equal(1 << 20, Placement.BytesOfKind(smaps.Split('\n'), 0x1400000, 0x100000, PageKind.Huge2M));
         long Count(PageKind k) => Placement.BytesOfKind(smaps.Split('\n'), 0x1000000, 0x600000, k);
         Assert.Equal(2 << 20, Count(PageKind.Thp));
         Assert.Equal(2 << 20, Count(PageKind.NoThp));

@@ -114,6 +114,14 @@ public sealed unsafe class RegionTests
     }
 
     [Fact]
+    public void Hugetlb_pages_that_the_bound_node_lacks_are_refused_before_mmap()
+    {
+        if (HugePages.Pools(PageKind.Huge2M).Count == 0) Assert.Skip("this kernel has no hugetlb pages");
+        var e = Assert.Throws<OsException>(() => VirtualRegion.Reserve(2 * MiB, PageKind.Huge2M, 0, [new NodeId(900)]));
+        Assert.StartsWith("--pages 2M: 1 pages needed on node 900, 0 free. As root: echo 1 > ", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void An_empty_hugetlb_pool_is_an_error_with_the_command_that_fills_it()
     {
         IReadOnlyList<HugePagePool> pools = HugePages.Pools(PageKind.Huge2M);
@@ -130,7 +138,7 @@ public sealed unsafe class RegionTests
     public void A_wish_list_takes_the_first_kind_that_can_be_had_and_says_which()
     {
         if (HugePages.Pools(PageKind.Huge1G) is [{ FreePages: > 0 }, ..]) Assert.Skip("this machine has 1G pages");
-        using VirtualRegion region = VirtualRegion.Reserve(MiB, PageKind.ParseList("1G,4K"));
+        using VirtualRegion region = VirtualRegion.Map(MiB, PageKind.ParseList("1G,4K"), NumaPolicy.Parse("local"), out _);
         Assert.Same(PageKind.Small, region.Pages);
     }
 
@@ -145,7 +153,16 @@ public sealed unsafe class RegionTests
         Assert.Equal(PlacementVerdict.AsAsked, proof.Judge(null, out _));
     }
 
-    internal static Placement With(Placement p, PageKind pages, long? bytesInKind) => new()
+    [Fact]
+    public void A_part_is_proved_on_its_own()
+    {
+        using VirtualRegion region = VirtualRegion.Reserve(4 * MiB, PageKind.Small);
+        region.Commit(MiB, 2 * MiB);
+        Assert.Equal(PlacementVerdict.AsAsked, Placement.Of(region, MiB, 2 * MiB).Judge(null, out _));
+        Assert.Equal(256, Placement.Of(region, 0, 2 * MiB).AbsentFrames);
+    }
+
+    private static Placement With(Placement p, PageKind pages, long? bytesInKind) => new()
     {
         Method = p.Method, Found = p.Found, AbsentFrames = p.AbsentFrames, Untold = p.Untold, FrameBytes = p.FrameBytes,
         BytesInKind = bytesInKind, RegionBytes = p.RegionBytes, Pages = pages,
