@@ -103,7 +103,7 @@ public static unsafe class KmemCache<THook> where THook : struct, IKmemHook
         if (slab == null) return false;
         if (!THook.OnNewSlab(in cpu, cache, slab, gfp))
         {
-            AtomicInt.Init(&slab->RefCount, 0);
+            PageOps.PutExclusive(slab);
             PageAllocator<NoHook>.Free(in cpu, slab);
             return false;
         }

@@ -35,7 +35,7 @@ internal static unsafe class KmemObject
     {
         PageOps.ClearExclusive(slab, PageFlags.Slab);
         AtomicLong.Init(&slab->Mapping, 0);
-        AtomicInt.Init(&slab->RefCount, 0);
+        PageOps.PutExclusive(slab);
     }
 
     /// <summary>Moves free objects onto the CPU's stack, up to its batch. Node lock held.</summary>

@@ -61,7 +61,7 @@ public static unsafe class PageAllocator<THook> where THook : struct, IPageAlloc
     {
         Page* page = PageAllocator.AllocFrom(in cpu, node, gfp, order.Value);
         if (page == null || (gfp & Gfp.Account) == 0 || THook.OnAlloc(in cpu, page, order, gfp)) return page;
-        AtomicInt.Init(&page->RefCount, 0);
+        PageOps.PutExclusive(page);
         if (order.Value != 0) PageAllocator.FreeBlock(in cpu, page, order);
         else PageAllocator.FreePage(in cpu, page);
         return null;
@@ -89,19 +89,7 @@ public static unsafe class PageAllocator
     /// drain_all_pages without its wait: asks another CPU to drain its lists at its next poll point. Nothing happens while an earlier
     /// request is still pending; that one will do.
     /// </summary>
-    public static void RequestDrain(CpuArea* other)
-    {
-        CpuWork* work = &AllocatorCpu.Of(other)->Drain;
-        if (AtomicInt.Exchange(&work->Pending, 1) != 0) return;
-        CpuWork* newest = AtomicPtr<CpuWork>.Load(&other->Work);
-        for (; ; )
-        {
-            AtomicPtr<CpuWork>.Store(&work->Next, newest);
-            CpuWork* was = AtomicPtr<CpuWork>.CompareExchange(&other->Work, work, newest);
-            if (was == newest) return;
-            newest = was;
-        }
-    }
+    public static void RequestDrain(CpuArea* other) => CpuWork.Queue(other, &AllocatorCpu.Of(other)->Drain);
 
     /// <summary>The CpuWork function of a drain request.</summary>
     internal static void ServeDrain(in ThisCpu cpu, CpuWork* work) => DrainLocal(in cpu);
@@ -124,7 +112,7 @@ public static unsafe class PageAllocator
     {
         AllocatorCpu* own = AllocatorCpu.Of(in cpu);
         long flags = Retire(own, page, PageFlags.CheckAtFree);
-        PerCpuPages* list = PerCpuPages.At(GuardedPtr<PerCpuPages>.Get(&own->Lists), PageFlags.NodeIndex(flags));
+        PerCpuPages* list = PerCpuPages.At(GuardedPtr<PerCpuPages>.Get(&own->Lists), (nint)((ulong)flags >> PageFlags.NodeShift));
         int count = Guarded<int>.Get(&list->Count);
         GuardedPtr<Page>.Set(PerCpuPages.Entry(list, count), page);
         Guarded<int>.Set(&list->Count, ++count);

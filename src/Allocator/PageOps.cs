@@ -37,6 +37,10 @@ public static unsafe class PageOps
         return left == 0;
     }
 
+    /// <summary>Drops the only reference with a store: only for a page that nobody else can find, so that no getter can race. Then free it.</summary>
+    [MethodImpl(Inline)]
+    public static void PutExclusive(Page* page) => AtomicInt.Store(&page->RefCount, 0);
+
     /// <summary>page_ref_freeze: n to 0 if nobody else holds a reference; getters fail from then on.</summary>
     [MethodImpl(Inline)]
     public static bool Freeze(Page* page, int n) => AtomicInt.CompareExchange(&page->RefCount, 0, n) == n;

@@ -45,7 +45,7 @@ public unsafe struct PerCpuPages
 
     /// <summary>The list of node index in a CPU's array.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static PerCpuPages* At(PerCpuPages* lists, int nodeIndex) => (PerCpuPages*)((byte*)lists + ((nint)nodeIndex << Shift));
+    public static PerCpuPages* At(PerCpuPages* lists, nint nodeIndex) => (PerCpuPages*)((byte*)lists + (nodeIndex << Shift));
 
     /// <summary>The i-th page, oldest first.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -135,8 +135,7 @@ public sealed unsafe class PhysicalMemory : IDisposable
             GuardedPtr<Node>.Set(&own->HomeNode, AllocatorState.Node(State, home));
             GuardedPtr<Page>.Set(&own->Pages, GuardedPtr<Page>.Get(&State->Map.Pages));
             Guarded<long>.Set(&own->NrPages, TotalPages);
-            Guarded<nint>.Set(&own->Drain.Function, (nint)(delegate*<in ThisCpu, CpuWork*, void>)&PageAllocator.ServeDrain);
-            AtomicInt.Init(&own->Drain.Pending, 0);
+            CpuWork.Init(&own->Drain, &PageAllocator.ServeDrain);
             areas.Add((nint)area);
         }
     }

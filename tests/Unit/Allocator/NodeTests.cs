@@ -124,13 +124,13 @@ public sealed unsafe class NodeTests
         AllocatorBox.PutAndFree(in one, Face.Alloc(in one, Gfp.Kernel));
         PageAllocator.RequestDrain(one.Area);
         PageAllocator.RequestDrain(one.Area);
-        CpuWork* work = AtomicPtr<CpuWork>.Exchange(&one.Area->Work, null);
-        Assert.True(AtomicPtr<CpuWork>.Load(&work->Next) == null);
-        AtomicInt.Store(&work->Pending, 0);
-        ((delegate*<in ThisCpu, CpuWork*, void>)Guarded<nint>.Get(&work->Function))(in one, work);
+        Poll.Run(in one);
         Assert.Empty(AllocatorCheck.AllBack(box.Memory));
+        AllocatorBox.PutAndFree(in one, Face.Alloc(in one, Gfp.Kernel));
         PageAllocator.RequestDrain(one.Area);
-        Assert.True(AtomicPtr<CpuWork>.Load(&one.Area->Work) == work);
+        Assert.NotEmpty(AllocatorCheck.AllBack(box.Memory));
+        Poll.Run(in one);
+        Assert.Empty(AllocatorCheck.AllBack(box.Memory));
     }
 
     [Theory, InlineData(0, 31, 186), InlineData(5 << 20, 31, 186), InlineData(4 << 20, 0, 186), InlineData(4 << 20, 31, 30), InlineData(4 << 20, 31, 249)]
