@@ -56,7 +56,7 @@ public sealed unsafe class AccountingMemory
         TestAndSetLock.Init(&Tree->Lock);
         IntrusiveList.Init(&Tree->Free);
 
-        GuardedPtr<Memcg>.Set(&Tree->Groups, (Memcg*)source.Map([new MemoryPart(Pages((long)Plan.MaxGroups * Memcg.Bytes), first)], MemoryUse.Memcg));
+        Guarded<nint>.Set(&Tree->Groups, (nint)source.Map([new MemoryPart(Pages((long)Plan.MaxGroups * Memcg.Bytes), first)], MemoryUse.Memcg));
         byte* perNode = source.Map([.. specs.Select(n => new MemoryPart(Pages((long)Plan.MaxGroups * MemcgNode.Bytes), n.Physical))], MemoryUse.MemcgNode);
         for (int i = 0; i < specs.Count; i++) Guarded<nint>.Set(&Tree->NodeBases + i, (nint)(perNode + (nuint)i * Pages((long)Plan.MaxGroups * MemcgNode.Bytes)));
 
@@ -80,7 +80,7 @@ public sealed unsafe class AccountingMemory
         {
             Memcg* memcg = MemcgTree.ById(Tree, id);
             Guarded<int>.Set(&memcg->Id, id);
-            GuardedPtr<MemcgTree>.Set(&memcg->Tree, Tree);
+            Guarded<nint>.Set(&memcg->Tree, (nint)Tree);
             if (id != 0) IntrusiveList.Add(&Tree->Free, &memcg->Sibling);
         }
         IntrusiveList.Init(&Root->Sibling);

@@ -46,11 +46,6 @@ public unsafe struct AccountingCpu
     [FieldOffset(16)] public GuardedPtr<Guarded<nint>> Nodes;
     /// <summary>I: number of nodes.</summary>
     [FieldOffset(24)] public Guarded<int> NodeCount;
-    /// <summary>O: pages this CPU gave to reclaim's victims list, ever.</summary>
-    [FieldOffset(32)] public AtomicLong Reclaimed;
-    /// <summary>O: charges this CPU saw refused for good.</summary>
-    [FieldOffset(40)] public AtomicLong ChargesFailed;
-
     /// <summary>This CPU's head.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static AccountingCpu* Of(in ThisCpu cpu) => cpu.At<AccountingCpu>(CpuArea.MmOffset);

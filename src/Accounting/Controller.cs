@@ -99,9 +99,11 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     [MethodImpl(Inline)]
     public static void OnUnmap(in ThisCpu cpu, Page* page) => TUncharge.OnUnmap<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page);
     /// <inheritdoc/>
-    public static void OnCacheRemoved(in ThisCpu cpu, Page* page) => TUncharge.OnCacheRemoved<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page);
+    public static void OnCacheRemoved(in ThisCpu cpu, Page* page) =>
+        TUncharge.OnCacheRemoved<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page);
     /// <inheritdoc/>
-    public static void OnFinalPut(in ThisCpu cpu, Page** pages, int n) => TUncharge.OnFinalPut<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, pages, n);
+    public static void OnFinalPut(in ThisCpu cpu, Page** pages, int n) =>
+        TUncharge.OnFinalPut<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, pages, n);
 
     // Life
 

@@ -51,7 +51,7 @@ public unsafe struct Css
 
     /// <summary>One reference, in per-CPU mode; each CPU's share lies in the group's statistics of that CPU.</summary>
     internal static void InitRef(MemcgTree* tree, Memcg* memcg, delegate*<in ThisCpu, PerCpuRef*, void> release) =>
-        PerCpuRef.Init(&memcg->Css.Ref, &MemcgTree.Stat(tree, memcg, 0)->CssRef, Guarded<nint>.Get(&tree->StatStride), Guarded<int>.Get(&tree->Cpus), release);
+        PerCpuRef.Init(&memcg->Css.Ref, &MemcgTree.Stat(tree, memcg, 0)->CssRef, release, Guarded<nint>.Get(&tree->StatStride));
 
     /// <summary>css_get: the caller has a reference. Put by <see cref="Put"/>.</summary>
     [MethodImpl(Inline)]

@@ -41,10 +41,12 @@ public unsafe struct Memcg
     [FieldOffset(320)] public Guarded<int> Id;
     /// <summary>I: levels below the root; the root has 0.</summary>
     [FieldOffset(324)] public Guarded<int> Depth;
-    /// <summary>I: null for the root. Holds a css reference on the parent until this group is freed.</summary>
-    [FieldOffset(328)] public GuardedPtr<Memcg> Parent;
-    /// <summary>I: what all groups share.</summary>
-    [FieldOffset(336)] public GuardedPtr<MemcgTree> Tree;
+    // Addresses, not typed pointers: the runtime cannot load an explicit struct that names itself in a generic field.
+
+    /// <summary>I: <see cref="ParentOf"/>; 0 for the root. Holds a css reference on the parent until this group is freed.</summary>
+    [FieldOffset(328)] internal Guarded<nint> Parent;
+    /// <summary>I: <see cref="TreeOf"/>.</summary>
+    [FieldOffset(336)] internal Guarded<nint> Tree;
     /// <summary>L: under the tree's lock: online children.</summary>
     [FieldOffset(344)] public ListHead Children;
     /// <summary>L: under the tree's lock: node on the parent's list, or on the pool's free list.</summary>
@@ -63,7 +65,11 @@ public unsafe struct Memcg
 
     /// <summary>Parent, or null for the root.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Memcg* ParentOf(Memcg* memcg) => GuardedPtr<Memcg>.Get(&memcg->Parent);
+    public static Memcg* ParentOf(Memcg* memcg) => (Memcg*)Guarded<nint>.Get(&memcg->Parent);
+
+    /// <summary>What all groups share.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static MemcgTree* TreeOf(Memcg* memcg) => (MemcgTree*)Guarded<nint>.Get(&memcg->Tree);
 
     /// <summary>True for the group that has no parent.</summary>
     public static bool IsRoot(Memcg* memcg) => ParentOf(memcg) == null;
@@ -80,7 +86,7 @@ public unsafe struct Memcg
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static MemcgNode* OnNode(Memcg* memcg, int node)
     {
-        MemcgTree* tree = GuardedPtr<MemcgTree>.Get(&memcg->Tree);
+        MemcgTree* tree = Memcg.TreeOf(memcg);
         return (MemcgNode*)(MemcgTree.NodeBase(tree, node) + (nint)Guarded<int>.Get(&memcg->Id) * MemcgNode.Bytes);
     }
 

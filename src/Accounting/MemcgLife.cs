@@ -29,7 +29,7 @@ public static unsafe class MemcgLife
     /// <summary>cgroup_mkdir: a new group below parent, or null when the table is full or parent is going away.</summary>
     public static Memcg* Create<TC>(in ThisCpu cpu, Memcg* parent) where TC : struct, IMemoryController
     {
-        MemcgTree* tree = GuardedPtr<MemcgTree>.Get(&parent->Tree);
+        MemcgTree* tree = Memcg.TreeOf(parent);
         Memcg* memcg = null;
         TreeLock.Acquire(cpu, &tree->Lock);
         if (Css.StateOf(&parent->Css) == CssState.Online && !IntrusiveList.IsEmpty(&tree->Free))
@@ -49,7 +49,7 @@ public static unsafe class MemcgLife
     internal static void Init<TC>(MemcgTree* tree, Memcg* memcg, Memcg* parent) where TC : struct, IMemoryController
     {
         Machine.OnReuse(memcg, Memcg.Bytes);
-        GuardedPtr<Memcg>.Set(&memcg->Parent, parent);
+        Guarded<nint>.Set(&memcg->Parent, (nint)parent);
         Guarded<int>.Set(&memcg->Depth, parent == null ? 0 : Guarded<int>.Get(&parent->Depth) + 1);
         IntrusiveList.Init(&memcg->Children);
         AtomicInt.Init(&memcg->Tasks, 0);
@@ -79,7 +79,7 @@ public static unsafe class MemcgLife
     /// <summary>cgroup_rmdir: refuses while a task or an online child is in it; else the group disappears at once and dies later.</summary>
     public static RemoveResult Remove(in ThisCpu cpu, Memcg* memcg)
     {
-        MemcgTree* tree = GuardedPtr<MemcgTree>.Get(&memcg->Tree);
+        MemcgTree* tree = Memcg.TreeOf(memcg);
         TreeLock.Acquire(cpu, &tree->Lock);
         RemoveResult result = RemoveResult.Removed;
         if (Css.StateOf(&memcg->Css) != CssState.Online) result = RemoveResult.Gone;
@@ -92,7 +92,7 @@ public static unsafe class MemcgLife
         TreeLock.Release(cpu, &tree->Lock);
         if (result != RemoveResult.Removed) return result;
         Css.Get(cpu, &memcg->Css); // put by Offline: the kill drops the directory's own reference
-        PerCpuRef.KillAndConfirm(cpu, &memcg->Css.Ref, &Confirmed);
+        PerCpuRef.Kill(cpu, &memcg->Css.Ref, &Confirmed);
         return result;
     }
 
@@ -101,7 +101,7 @@ public static unsafe class MemcgLife
 
     private static void Offline(in ThisCpu cpu, Memcg* memcg)
     {
-        MemcgTree* tree = GuardedPtr<MemcgTree>.Get(&memcg->Tree);
+        MemcgTree* tree = Memcg.TreeOf(memcg);
         var designs = (delegate*<in ThisCpu, Memcg*, void>)Guarded<nint>.Get(&memcg->Css.OfflineFunction);
         designs(cpu, memcg);
         TreeLock.Acquire(cpu, &tree->Lock);
@@ -123,7 +123,7 @@ public static unsafe class MemcgLife
     private static void Recycle(in ThisCpu cpu, RcuHead* head)
     {
         var memcg = (Memcg*)((byte*)head - Css.RcuOffset);
-        MemcgTree* tree = GuardedPtr<MemcgTree>.Get(&memcg->Tree);
+        MemcgTree* tree = Memcg.TreeOf(memcg);
         Memcg* parent = Memcg.ParentOf(memcg);
         PerCpuRef.Exit(&memcg->Css.Ref);
         CloseBooks(tree, memcg);
@@ -149,7 +149,7 @@ public static unsafe class MemcgLife
     /// <summary>cgroup_attach_task: mm's later faults are charged to memcg; what it has already stays charged where it is. False when memcg is going away.</summary>
     public static bool Attach(in ThisCpu cpu, MmStruct* mm, Memcg* memcg)
     {
-        MemcgTree* tree = GuardedPtr<MemcgTree>.Get(&memcg->Tree);
+        MemcgTree* tree = Memcg.TreeOf(memcg);
         TreeLock.Acquire(cpu, &tree->Lock);
         bool online = Css.StateOf(&memcg->Css) == CssState.Online;
         if (online)
@@ -167,7 +167,7 @@ public static unsafe class MemcgLife
     {
         Memcg* memcg = AtomicPtr<Memcg>.Load(&mm->Memcg);
         if (memcg == null) return;
-        MemcgTree* tree = GuardedPtr<MemcgTree>.Get(&memcg->Tree);
+        MemcgTree* tree = Memcg.TreeOf(memcg);
         TreeLock.Acquire(cpu, &tree->Lock);
         AtomicPtr<Memcg>.Store(&mm->Memcg, null);
         AtomicInt.Add(&memcg->Tasks, -1);

@@ -62,7 +62,7 @@ public static unsafe class MemcgStat
     /// <summary>Sum over CPUs; exact only when no CPU is inside an operation on the group.</summary>
     public static long Read(Memcg* memcg, MemcgStatItem item)
     {
-        MemcgTree* tree = GuardedPtr<MemcgTree>.Get(&memcg->Tree);
+        MemcgTree* tree = Memcg.TreeOf(memcg);
         long sum = 0;
         for (int cpu = 0; cpu < Guarded<int>.Get(&tree->Cpus); cpu++)
             sum += AtomicLong.Load(&MemcgTree.Stat(tree, memcg, cpu)->First + (int)item);

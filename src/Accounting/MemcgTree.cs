@@ -29,7 +29,7 @@ public unsafe struct MemcgTree
     /// <summary>I: 1 when memory+swap is counted (Linux: do_swap_account).</summary>
     [FieldOffset(12)] public Guarded<int> SwapAccounting;
     /// <summary>I: first group; group i lies i * Memcg.Bytes further.</summary>
-    [FieldOffset(16)] public GuardedPtr<Memcg> Groups;
+    [FieldOffset(16)] public Guarded<nint> Groups;
     /// <summary>I: statistics of CPU 0, group 0.</summary>
     [FieldOffset(24)] public Guarded<nint> StatBase;
     /// <summary>I: bytes from one CPU's statistics to the next CPU's.</summary>
@@ -60,7 +60,7 @@ public unsafe struct MemcgTree
 
     /// <summary>The root group.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Memcg* Root(MemcgTree* tree) => GuardedPtr<Memcg>.Get(&tree->Groups);
+    public static Memcg* Root(MemcgTree* tree) => (Memcg*)Guarded<nint>.Get(&tree->Groups);
 
     /// <summary>Group by id, in use or not.</summary>
     public static Memcg* ById(MemcgTree* tree, int id) => (Memcg*)((byte*)Root(tree) + (nint)id * Memcg.Bytes);

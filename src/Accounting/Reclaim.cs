@@ -22,7 +22,7 @@ public static unsafe class Reclaim
     public static long Shrink<TC>(in ThisCpu cpu, Memcg* root, long wanted) where TC : struct, IMemoryController
     {
         Mm.LruAddDrain<TC>(cpu);
-        MemcgTree* tree = GuardedPtr<MemcgTree>.Get(&root->Tree);
+        MemcgTree* tree = Memcg.TreeOf(root);
         long freed = 0;
         for (int id = 0; id < Guarded<int>.Get(&tree->Capacity) && freed < wanted; id++)
         {

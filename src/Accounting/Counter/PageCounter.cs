@@ -191,7 +191,7 @@ public readonly unsafe struct PageCounter<TLayout> : ICounterDesign where TLayou
         }
     }
 
-    private static bool CountsSwap(Memcg* memcg) => Guarded<int>.Get(&GuardedPtr<MemcgTree>.Get(&memcg->Tree)->SwapAccounting) != 0;
+    private static bool CountsSwap(Memcg* memcg) => Guarded<int>.Get(&Memcg.TreeOf(memcg)->SwapAccounting) != 0;
 
     /// <inheritdoc/>
     /// <remarks>memsw first and given back last, so that memory never exceeds memsw (F14).</remarks>

@@ -19,22 +19,8 @@ public readonly unsafe struct SevenSlotStock<TBatch> : IStockDesign where TBatch
     private const int Slots = 7;
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
-    /// <summary>The hot line, and the eviction hand on the next one.</summary>
-    [SharedState, StructLayout(LayoutKind.Explicit, Size = 128)]
-    internal struct Line
-    {
-        /// <summary>O: 1 while the owner is inside; a nested role of the same CPU finds it set.</summary>
-        [FieldOffset(0)] public AtomicByte Busy;
-        /// <summary>O: first of seven page counts; written by the owner, read by drainers.</summary>
-        [FieldOffset(1)] public AtomicByte Pages;
-        /// <summary>O: first of seven groups; written by the owner, read by drainers inside RCU.</summary>
-        [FieldOffset(8)] public AtomicPtr<Memcg> Cached;
-        /// <summary>C: the slot to evict next.</summary>
-        [FieldOffset(64)] public Guarded<int> Hand;
-    }
-
     [MethodImpl(Inline)]
-    private static Line* Of(CpuArea* area) => (Line*)((byte*)area + CpuArea.AxesOffset);
+    private static SevenSlotLine* Of(CpuArea* area) => (SevenSlotLine*)((byte*)area + CpuArea.AxesOffset);
 
     /// <inheritdoc/>
     public static string Name => $"SevenSlotStock({TBatch.Pages})";
@@ -44,7 +30,7 @@ public readonly unsafe struct SevenSlotStock<TBatch> : IStockDesign where TBatch
     /// <inheritdoc/>
     public static void InitCpu(CpuArea* area)
     {
-        Line* line = Of(area);
+        SevenSlotLine* line = Of(area);
         AtomicByte.Init(&line->Busy, 0);
         for (int i = 0; i < Slots; i++)
         {
@@ -56,7 +42,7 @@ public readonly unsafe struct SevenSlotStock<TBatch> : IStockDesign where TBatch
 
     /// <summary>local_trylock: no locked instruction, only a nested role of this CPU can find it taken.</summary>
     [MethodImpl(Inline)]
-    private static bool TryEnter(Line* line)
+    private static bool TryEnter(SevenSlotLine* line)
     {
         if (AtomicByte.Load(&line->Busy) != 0) return false;
         AtomicByte.Store(&line->Busy, 1);
@@ -64,13 +50,13 @@ public readonly unsafe struct SevenSlotStock<TBatch> : IStockDesign where TBatch
     }
 
     [MethodImpl(Inline)]
-    private static void Leave(Line* line) => AtomicByte.Store(&line->Busy, 0);
+    private static void Leave(SevenSlotLine* line) => AtomicByte.Store(&line->Busy, 0);
 
     /// <inheritdoc/>
     [MethodImpl(Inline)]
     public static bool TryConsume(in ThisCpu cpu, Memcg* memcg, int pages)
     {
-        Line* line = Of(cpu.Area);
+        SevenSlotLine* line = Of(cpu.Area);
         if (pages > TBatch.Pages || !TryEnter(line)) return false;
         bool served = false;
         for (int i = 0; i < Slots; i++)
@@ -91,7 +77,7 @@ public readonly unsafe struct SevenSlotStock<TBatch> : IStockDesign where TBatch
     /// <inheritdoc/>
     public static void Refill<TCounter, TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TCounter : struct, ICounterDesign where TPin : struct, IChargePin
     {
-        Line* line = Of(cpu.Area);
+        SevenSlotLine* line = Of(cpu.Area);
         if (pages > TBatch.Pages || !TryEnter(line))
         {
             TCounter.Uncharge<TPin>(cpu, memcg, pages, pages);
@@ -116,14 +102,14 @@ public readonly unsafe struct SevenSlotStock<TBatch> : IStockDesign where TBatch
         Leave(line);
     }
 
-    private static int Find(Line* line, Memcg* memcg)
+    private static int Find(SevenSlotLine* line, Memcg* memcg)
     {
         for (int i = 0; i < Slots; i++)
             if (AtomicPtr<Memcg>.Load(&line->Cached + i) == memcg) return i;
         return -1;
     }
 
-    private static void DrainSlot<TCounter, TPin>(in ThisCpu cpu, Line* line, int slot) where TCounter : struct, ICounterDesign where TPin : struct, IChargePin
+    private static void DrainSlot<TCounter, TPin>(in ThisCpu cpu, SevenSlotLine* line, int slot) where TCounter : struct, ICounterDesign where TPin : struct, IChargePin
     {
         Memcg* memcg = AtomicPtr<Memcg>.Load(&line->Cached + slot);
         if (memcg == null) return;
@@ -138,7 +124,7 @@ public readonly unsafe struct SevenSlotStock<TBatch> : IStockDesign where TBatch
     /// <remarks>Like Linux, a drain that finds one slot of the subtree empties all seven.</remarks>
     public static void Drain<TCounter, TPin>(in ThisCpu cpu, Memcg* root) where TCounter : struct, ICounterDesign where TPin : struct, IChargePin
     {
-        Line* line = Of(cpu.Area);
+        SevenSlotLine* line = Of(cpu.Area);
         if (root != null && !Holds(cpu.Area, root)) return;
         if (!TryEnter(line)) return; // the holder is this CPU's own interrupted charge; the next drain finds the slots
         for (int i = 0; i < Slots; i++) DrainSlot<TCounter, TPin>(cpu, line, i);
@@ -148,7 +134,7 @@ public readonly unsafe struct SevenSlotStock<TBatch> : IStockDesign where TBatch
     /// <inheritdoc/>
     public static bool Holds(CpuArea* area, Memcg* root)
     {
-        Line* line = Of(area);
+        SevenSlotLine* line = Of(area);
         for (int i = 0; i < Slots; i++)
         {
             Memcg* memcg = AtomicPtr<Memcg>.Load(&line->Cached + i); // once: the owner may drop it meanwhile (F9)
@@ -160,9 +146,23 @@ public readonly unsafe struct SevenSlotStock<TBatch> : IStockDesign where TBatch
     /// <inheritdoc/>
     public static long StockedPages(CpuArea* area, Memcg* memcg)
     {
-        Line* line = Of(area);
+        SevenSlotLine* line = Of(area);
         for (int i = 0; i < Slots; i++)
             if (AtomicPtr<Memcg>.Load(&line->Cached + i) == memcg) return AtomicByte.Load(&line->Pages + i);
         return 0;
     }
+}
+
+/// <summary>The hot line, and the eviction hand on the next one.</summary>
+[SharedState, StructLayout(LayoutKind.Explicit, Size = 128)]
+internal struct SevenSlotLine
+{
+    /// <summary>O: 1 while the owner is inside; a nested role of the same CPU finds it set.</summary>
+    [FieldOffset(0)] public AtomicByte Busy;
+    /// <summary>O: first of seven page counts; written by the owner, read by drainers.</summary>
+    [FieldOffset(1)] public AtomicByte Pages;
+    /// <summary>O: first of seven groups; written by the owner, read by drainers inside RCU.</summary>
+    [FieldOffset(8)] public AtomicPtr<Memcg> Cached;
+    /// <summary>C: the slot to evict next.</summary>
+    [FieldOffset(64)] public Guarded<int> Hand;
 }

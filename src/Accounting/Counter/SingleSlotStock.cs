@@ -13,18 +13,8 @@ public readonly unsafe struct SingleSlotStock<TBatch> : IStockDesign where TBatc
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
-    /// <summary>The slot, at the front of the counter axis' per-CPU range.</summary>
-    [SharedState, StructLayout(LayoutKind.Explicit, Size = 64)]
-    internal struct Slot
-    {
-        /// <summary>O: the group remembered; written by the owner, read by drainers inside RCU.</summary>
-        [FieldOffset(0)] public AtomicPtr<Memcg> Cached;
-        /// <summary>O: pages of it; written by the owner, read by drainers.</summary>
-        [FieldOffset(8)] public AtomicInt Pages;
-    }
-
     [MethodImpl(Inline)]
-    private static Slot* Of(CpuArea* area) => (Slot*)((byte*)area + CpuArea.AxesOffset);
+    private static SingleSlot* Of(CpuArea* area) => (SingleSlot*)((byte*)area + CpuArea.AxesOffset);
 
     /// <inheritdoc/>
     public static string Name => $"SingleSlotStock({TBatch.Pages})";
@@ -42,7 +32,7 @@ public readonly unsafe struct SingleSlotStock<TBatch> : IStockDesign where TBatc
     [MethodImpl(Inline)]
     public static bool TryConsume(in ThisCpu cpu, Memcg* memcg, int pages)
     {
-        Slot* slot = Of(cpu.Area);
+        SingleSlot* slot = Of(cpu.Area);
         int rest = AtomicInt.Load(&slot->Pages) - pages;
         if (AtomicPtr<Memcg>.Load(&slot->Cached) != memcg || rest < 0) return false;
         AtomicInt.Store(&slot->Pages, rest);
@@ -52,7 +42,7 @@ public readonly unsafe struct SingleSlotStock<TBatch> : IStockDesign where TBatc
     /// <inheritdoc/>
     public static void Refill<TCounter, TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TCounter : struct, ICounterDesign where TPin : struct, IChargePin
     {
-        Slot* slot = Of(cpu.Area);
+        SingleSlot* slot = Of(cpu.Area);
         if (AtomicPtr<Memcg>.Load(&slot->Cached) != memcg)
         {
             Drain<TCounter, TPin>(cpu, null);
@@ -67,7 +57,7 @@ public readonly unsafe struct SingleSlotStock<TBatch> : IStockDesign where TBatc
     /// <inheritdoc/>
     public static void Drain<TCounter, TPin>(in ThisCpu cpu, Memcg* root) where TCounter : struct, ICounterDesign where TPin : struct, IChargePin
     {
-        Slot* slot = Of(cpu.Area);
+        SingleSlot* slot = Of(cpu.Area);
         Memcg* memcg = AtomicPtr<Memcg>.Load(&slot->Cached);
         if (memcg == null || (root != null && !Memcg.IsDescendant(memcg, root))) return;
         int pages = AtomicInt.Load(&slot->Pages);
@@ -87,4 +77,14 @@ public readonly unsafe struct SingleSlotStock<TBatch> : IStockDesign where TBatc
     /// <inheritdoc/>
     public static long StockedPages(CpuArea* area, Memcg* memcg) =>
         AtomicPtr<Memcg>.Load(&Of(area)->Cached) == memcg ? AtomicInt.Load(&Of(area)->Pages) : 0;
+}
+
+/// <summary>The slot, at the front of the counter axis' per-CPU range.</summary>
+[SharedState, StructLayout(LayoutKind.Explicit, Size = 64)]
+internal struct SingleSlot
+{
+    /// <summary>O: the group remembered; written by the owner, read by drainers inside RCU.</summary>
+    [FieldOffset(0)] public AtomicPtr<Memcg> Cached;
+    /// <summary>O: pages of it; written by the owner, read by drainers.</summary>
+    [FieldOffset(8)] public AtomicInt Pages;
 }

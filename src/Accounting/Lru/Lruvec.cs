@@ -98,7 +98,7 @@ public unsafe struct Lruvec
                 if (ListOf(flags) != list) wrong.Add($"lru: group {id} node {node} {list}: page {(nint)page:x} belongs on {ListOf(flags)}");
                 if (PageFlags.NodeIndex(flags) != node) wrong.Add($"lru: group {id} node {node} {list}: page {(nint)page:x} is of node {PageFlags.NodeIndex(flags)}");
                 Memcg* owner = TPc.OwnerOf(page, out _);
-                if (owner == null) owner = MemcgTree.Root(GuardedPtr<MemcgTree>.Get(&memcg->Tree));
+                if (owner == null) owner = MemcgTree.Root(Memcg.TreeOf(memcg));
                 if (owner != memcg) wrong.Add($"lru: group {id} node {node} {list}: page {(nint)page:x} belongs to group {Guarded<int>.Get(&owner->Id)}");
             }
         }

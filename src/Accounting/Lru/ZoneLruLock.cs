@@ -24,23 +24,11 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
-    /// <summary>What a node keeps: the lock on a line of its own, and its counters.</summary>
-    [SharedState, StructLayout(LayoutKind.Explicit, Size = 256)]
-    internal struct ZoneState
-    {
-        /// <summary>Guards every list of the node.</summary>
-        [FieldOffset(0)] public LockWord Lock;
-        /// <summary>L: acquisitions.</summary>
-        [FieldOffset(128)] public Guarded<long> Acquired;
-        /// <summary>L: pages handled in them.</summary>
-        [FieldOffset(136)] public Guarded<long> Pages;
-    }
-
     /// <inheritdoc/>
     public static string Name => "ZoneLruLock(" + TLock.Name + ")";
 
     [MethodImpl(Inline)]
-    private static ZoneState* Zone(in ThisCpu cpu, int node) => AccountingNode.Slot<ZoneState>(AccountingCpu.Node(cpu, node), AccountingNode.LruSlot);
+    private static ZoneLruState* Zone(in ThisCpu cpu, int node) => AccountingNode.Slot<ZoneLruState>(AccountingCpu.Node(cpu, node), AccountingNode.LruSlot);
 
     private static Lruvec* Vec(Memcg* memcg, int node) => (Lruvec*)((byte*)Memcg.OnNode(memcg, node) + MemcgNode.LruSlot);
 
@@ -56,7 +44,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     /// <inheritdoc/>
     public static void InitNode(AccountingNode* node)
     {
-        var zone = AccountingNode.Slot<ZoneState>(node, AccountingNode.LruSlot);
+        var zone = AccountingNode.Slot<ZoneLruState>(node, AccountingNode.LruSlot);
         TLock.Init(&zone->Lock);
         Guarded<long>.Set(&zone->Acquired, 0);
         Guarded<long>.Set(&zone->Pages, 0);
@@ -76,7 +64,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     /// <summary>Holds one zone's lock across a run of pages and changes it only when the zone changes: once per 14 pages on a one-zone machine.</summary>
     private ref struct Hold
     {
-        private ZoneState* zone;
+        private ZoneLruState* zone;
         private int node;
         private long pages;
 
@@ -168,7 +156,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     {
         Lruvec* vec = Vec(memcg, node);
         ListHead* head = Lruvec.Head(vec, list);
-        ZoneState* zone = Zone(cpu, node);
+        ZoneLruState* zone = Zone(cpu, node);
         int taken = 0;
         Machine.IrqOff();
         TLock.Acquire(cpu, &zone->Lock);
@@ -224,9 +212,21 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     /// <inheritdoc/>
     public static void Check<TPc>(in ThisCpu cpu, Memcg* memcg, int node, ICollection<string> wrong) where TPc : struct, IPageCgroupDesign
     {
-        ZoneState* zone = Zone(cpu, node);
+        ZoneLruState* zone = Zone(cpu, node);
         TLock.Acquire(cpu, &zone->Lock);
         Lruvec.Check<TPc>(Vec(memcg, node), memcg, node, wrong);
         TLock.Release(cpu, &zone->Lock);
     }
+}
+
+/// <summary>What a node keeps: the lock on a line of its own, and its counters.</summary>
+[SharedState, StructLayout(LayoutKind.Explicit, Size = 256)]
+internal struct ZoneLruState
+{
+    /// <summary>Guards every list of the node.</summary>
+    [FieldOffset(0)] public LockWord Lock;
+    /// <summary>L: acquisitions.</summary>
+    [FieldOffset(128)] public Guarded<long> Acquired;
+    /// <summary>L: pages handled in them.</summary>
+    [FieldOffset(136)] public Guarded<long> Pages;
 }

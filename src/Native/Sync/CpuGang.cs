@@ -220,7 +220,7 @@ public sealed unsafe class CpuGang : IDisposable
                 Monitor.PulseAll(monitor);
             }
             while (opened != number && fault is null) Monitor.Wait(monitor);
-            return fault is null;
+            return opened == number;
         }
     }
 

@@ -68,23 +68,24 @@ public static class MachineRecording
     }
 
     /// <summary>
-    /// Opens a directory with machine.txt and, beside it, machine.json: <c>{ "name": ..., "provenance": ..., "synthetic": true|false }</c>.
-    /// Without machine.json the machine has the directory's name and is not synthetic.
+    /// Opens a recording, or a directory with machine.txt. A machine.json beside machine.txt says what it is:
+    /// <c>{ "name": ..., "provenance": ..., "synthetic": true|false }</c>; without it the machine has the file's or directory's name and is not synthetic.
     /// </summary>
     /// <exception cref="TopologyException">A file is missing or not of the format.</exception>
-    public static RecordedSysRoot Open(string directory)
+    public static RecordedSysRoot Open(string path)
     {
-        var about = Path.Combine(directory, "machine.json");
+        var file = Directory.Exists(path) ? Path.Combine(path, "machine.txt") : Path.GetFullPath(path);
+        var about = Path.Combine(Path.GetDirectoryName(file)!, "machine.json");
         try
         {
-            var (name, synthetic) = (Path.GetFileName(Path.TrimEndingDirectorySeparator(directory)), false);
-            if (File.Exists(about))
+            var (name, synthetic) = (Path.GetFileName(Path.TrimEndingDirectorySeparator(path)), false);
+            if (Path.GetFileName(file) == "machine.txt" && File.Exists(about))
             {
                 using var json = JsonDocument.Parse(File.ReadAllText(about));
                 name = json.RootElement.GetProperty("name").GetString() ?? name;
                 synthetic = json.RootElement.GetProperty("synthetic").GetBoolean();
             }
-            using var reader = new StreamReader(Path.Combine(directory, "machine.txt"));
+            using var reader = new StreamReader(file);
             return Read(reader, name, synthetic);
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)

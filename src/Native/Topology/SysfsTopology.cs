@@ -106,6 +106,15 @@ public static class SysfsTopology
         foreach (var cpu in online)
             if (!nodeOf.ContainsKey(cpu))
                 throw Wrong(root, $"{CpuDir}/online", $"CPU {cpu} is online but in no node's cpulist");
+        return WithWholeMemory(root, nodes);
+    }
+
+    /// <summary>The only node with memory has all of it. Under a hypervisor that hands out memory on demand the node's own figure is only what came so far.</summary>
+    private static List<NodeFact> WithWholeMemory(ISysRoot root, List<NodeFact> nodes)
+    {
+        var only = nodes.FindIndex(n => n.HasMemory);
+        if (only >= 0 && nodes.FindLastIndex(n => n.HasMemory) == only && Memory(root, "proc/meminfo") is ({ } total, { } free))
+            nodes[only] = nodes[only] with { MemoryBytes = total, FreeBytes = free };
         return nodes;
     }
 

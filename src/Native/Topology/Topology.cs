@@ -95,6 +95,19 @@ public sealed class Topology
     /// <exception cref="TopologyException">The system's description contradicts itself; the message names the file.</exception>
     public static Topology Current() => OperatingSystem.IsWindows() ? WindowsTopology.Read() : SysfsTopology.Read("/");
 
+    /// <summary>
+    /// Another machine: a recording (its file, or the directory of machine.txt and machine.json), a directory that looks like /,
+    /// or else a synthetic line such as "pack:2 numa:2 core:4 pu:2".
+    /// </summary>
+    /// <exception cref="TopologyException">The recording or directory cannot be understood.</exception>
+    /// <exception cref="UsageException">The line cannot be understood, and there is no file of that name.</exception>
+    public static Topology From(string description)
+    {
+        if (File.Exists(description) || File.Exists(Path.Combine(description, "machine.txt")))
+            return SysfsTopology.Read(MachineRecording.Open(description));
+        return Directory.Exists(description) ? SysfsTopology.Read(description) : SyntheticTopology.Parse(description);
+    }
+
     /// <summary>The online CPU of this number, or null.</summary>
     public CpuInfo? FindCpu(CpuId id) => Find(_cpuIndex, id.Value) is int i and >= 0 ? Cpus[i] : null;
 

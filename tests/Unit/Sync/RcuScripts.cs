@@ -106,4 +106,93 @@ public unsafe class RcuScripts
     [ThreadStatic] private static CpuArea* other;
 
     private static void PollTheOther(in ThisCpu cpu, CpuWork* work) => Poll.Run(new ThisCpu(other));
+
+    [Fact]
+    public void A_poll_inside_a_section_is_a_bug_that_names_the_depth()
+    {
+        using PerCpu cpus = TestCpus.Online(1);
+        Rcu.ReadLock(cpus.Witness(0));
+        Rcu.ReadLock(cpus.Witness(0));
+        Assert.Contains("(2)", Assert.Throws<BugException>(() => Poll.Run(cpus.Witness(0))).Message, StringComparison.Ordinal);
+        Assert.Throws<BugException>(() => Rcu.Synchronize(cpus.Witness(0)));
+        Rcu.ReadUnlock(cpus.Witness(0));
+        Rcu.ReadUnlock(cpus.Witness(0));
+        Assert.Throws<BugException>(() => Rcu.ReadUnlock(cpus.Witness(0)));
+        using (new RcuReadGuard(cpus.Witness(0))) Assert.Equal(1, Rcu.Nesting(cpus.Witness(0)));
+        Assert.Equal(0, Rcu.Nesting(cpus.Witness(0)));
+    }
+
+    [Fact]
+    public void An_offline_cpu_is_not_waited_for_and_an_online_one_is_again()
+    {
+        using PerCpu cpus = TestCpus.Online(2);
+        Marked m = default;
+        Rcu.CpuOffline(cpus.Witness(1));
+        Rcu.Call(cpus.Witness(0), &m.Head, &Mark);
+        Poll.Run(cpus.Witness(0));
+        Assert.Equal(1, m.Runs);
+        Rcu.CpuOnline(cpus.Witness(1));
+        Rcu.Call(cpus.Witness(0), &m.Head, &Mark);
+        Poll.Run(cpus.Witness(0));
+        Assert.Equal(1, m.Runs);
+        Poll.Run(cpus.Witness(1));
+        Poll.Run(cpus.Witness(0));
+        Assert.Equal(2, m.Runs);
+        Assert.Throws<BugException>(() => Rcu.CpuOnline(cpus.Witness(1)));
+    }
+
+    [Theory, InlineData(RcuFlavour.Qsbr), InlineData(RcuFlavour.Membarrier)]
+    public void A_cpu_that_leaves_runs_its_work_and_callbacks_first(RcuFlavour flavour)
+    {
+        using PerCpu cpus = TestCpus.Online(2, flavour);
+        Marked m = default;
+        CpuWork call, poll;
+        CpuWork.Init(&call, &CallMark);
+        CpuWork.Init(&poll, &PollTheOtherUntilRun);
+        other = cpus.Area(0);
+        marked = &m;
+        CpuWork.Queue(cpus.Area(1), &call);
+        CpuWork.Queue(cpus.Area(1), &poll);
+        Rcu.CpuOffline(cpus.Witness(1));
+        Assert.Equal((1, 1), (m.Runs, m.RanOn));
+        Rcu.Barrier(cpus.Witness(0)); // finds nothing left behind
+    }
+
+    [ThreadStatic] private static Marked* marked;
+
+    private static void CallMark(in ThisCpu cpu, CpuWork* work) => Rcu.Call(in cpu, &marked->Head, &Mark);
+
+    private static void PollTheOtherUntilRun(in ThisCpu cpu, CpuWork* work)
+    {
+        Poll.Run(new ThisCpu(other));
+        if (marked->Runs == 0) CpuWork.Queue(cpu.Area, work);
+    }
+
+    private static void WaitInCallback(in ThisCpu cpu, RcuHead* head) => Rcu.Barrier(in cpu);
+
+    [Fact]
+    public void A_callback_must_not_wait()
+    {
+        using PerCpu cpus = TestCpus.Online(1);
+        RcuHead head;
+        Rcu.Call(cpus.Witness(0), &head, &WaitInCallback);
+        Assert.Throws<BugException>(() => Poll.Run(cpus.Witness(0)));
+    }
+
+    private static void CallAgain(in ThisCpu cpu, RcuHead* head)
+    {
+        if (++((Marked*)head)->Runs < 3) Rcu.Call(in cpu, head, &CallAgain);
+    }
+
+    [Fact]
+    public void A_callback_that_queues_itself_gets_a_grace_period_each_time_and_leaving_waits_for_all()
+    {
+        using PerCpu cpus = TestCpus.Online(1);
+        Marked m = default;
+        Rcu.Call(cpus.Witness(0), &m.Head, &CallAgain);
+        Poll.Run(cpus.Witness(0));
+        Assert.Equal(1, m.Runs);
+        Rcu.CpuOffline(cpus.Witness(0));
+        Assert.Equal(3, m.Runs);
+    }
 }

@@ -51,6 +51,16 @@ public sealed class SysfsTopologyTests
     }
 
     [Fact]
+    public void The_only_node_with_memory_has_what_the_machine_has()
+    {
+        var t = Read(($"{Cpu}/online", "0"), ($"{Node}/online", "0-1"), ($"{Node}/has_memory", "1"), ("proc/meminfo", "MemTotal: 4096 kB\nMemFree: 2048 kB\n"),
+            ($"{Node}/node0/cpulist", "0"), ($"{Node}/node0/meminfo", "Node 0 MemTotal: 0 kB\nNode 0 MemFree: 0 kB\n"),
+            ($"{Node}/node1/cpulist", "\n"), ($"{Node}/node1/meminfo", "Node 1 MemTotal: 1024 kB\nNode 1 MemFree: 512 kB\n"));
+        Assert.Equal((4L << 20, 2L << 20), (t.Nodes[1].MemoryBytes, t.Nodes[1].FreeBytes));
+        Assert.Equal((0L, false), (t.Nodes[0].MemoryBytes, t.Nodes[0].HasMemory));
+    }
+
+    [Fact]
     public void A_siblings_offline_thread_is_no_thread_of_the_core()
     {
         var t = Read(($"{Cpu}/online", "0,2"), ($"{Cpu}/present", "0-3"), ($"{Cpu}/cpu0/topology/core_cpus_list", "0-1"));
@@ -100,7 +110,7 @@ public sealed class SysfsTopologyTests
                 Directory.CreateDirectory(Path.GetDirectoryName(Path.Combine(root, path))!);
                 File.WriteAllText(Path.Combine(root, path), text);
             }
-            var t = SysfsTopology.Read(root);
+            var t = Topology.From(root);
             Assert.Equal(Machines.Load("cxl").Cpus, t.Cpus);
             Assert.Equal($"recorded: {root}", t.Origin);
             Assert.False(t.IsThisMachine);
@@ -109,6 +119,17 @@ public sealed class SysfsTopologyTests
         {
             Directory.Delete(root, recursive: true);
         }
+    }
+
+    [Fact]
+    public void A_description_is_a_recording_its_directory_or_a_line()
+    {
+        var directory = Path.Combine(Machines.Directory, "cxl");
+        Assert.Equal("recorded: cxl", Topology.From(directory).Origin);
+        var byFile = Topology.From(Path.Combine(directory, "machine.txt"));
+        Assert.True(byFile.IsSynthetic && byFile.Origin == "recorded: cxl");   // the watermark cannot be lost by naming the file
+        Assert.Equal("synthetic: core:2", Topology.From(" core:2 ").Origin);
+        Assert.Throws<UsageException>(() => Topology.From("no/such/directory"));
     }
 
     [Theory]
@@ -128,6 +149,26 @@ public sealed class SysfsTopologyTests
         MachineRecording.Write(new RecordedSysRoot("x", files), stream);
         stream.Position = 0;
         Assert.Equal(files.OrderBy(f => f.Key, StringComparer.Ordinal), MachineRecording.Read(new StreamReader(stream), "x").Files);
+    }
+
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("{")]
+    [InlineData("[1]")]
+    [InlineData("{\"name\":\"a\",\"synthetic\":\"no\"}")]
+    public void A_damaged_machine_json_is_one_line(string json)
+    {
+        var directory = Directory.CreateTempSubdirectory("topology").FullName;
+        try
+        {
+            File.WriteAllText(Path.Combine(directory, "machine.txt"), "# memcgnative machine recording 1\n");
+            File.WriteAllText(Path.Combine(directory, "machine.json"), json);
+            Assert.EndsWith("machine.json: needs \"name\" and \"synthetic\"", Assert.Throws<TopologyException>(() => MachineRecording.Open(directory)).Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
     }
 
     [Fact]
