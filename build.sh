@@ -18,7 +18,7 @@ $usage
   ./build.sh run --format json  options go to the main job
   ./build.sh run topology       a command name goes to that command
   ./build.sh test               build and run every test; the last line is the total
-  ./build.sh test Unit -class X one test project, with options of its own
+  ./build.sh test Unit --help   one test project, with options of its own
   ./build.sh explore, torture   the schedule explorer and the torture program, with options of their own
 END
 }

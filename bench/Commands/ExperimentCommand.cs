@@ -27,7 +27,7 @@ internal sealed class ExperimentCommand(CommandContext context)
         file?.Write(json + "\n");
         if (file is not null) progress.Say($"data     {file.Path}");
         if (format == "json") context.Out.WriteLine(json);
-        else ResultTable.Write(result, terminal, parsed.GetValue(o.Verbose));
+        else ResultTable.Write(result, terminal, context.Out, parsed.GetValue(o.Verbose));
 
         string[] wrong = [.. result.Points.SelectMany(p => p.Books.Wrong).Distinct()];
         if (wrong.Length > 0)

@@ -75,7 +75,7 @@ internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, dou
         if (!stop.IsCancellationRequested) Count();
     }
 
-    /// <summary>One batch of every point.</summary>
+    /// <summary>One batch of every point; round under 0 does not count.</summary>
     private void Round(int round)
     {
         random.Shuffle(order);
@@ -108,7 +108,7 @@ internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, dou
         for (int turn = 0; !stop.IsCancellationRequested; turn++)
         {
             int compiled = (int)JitInfo.GetCompiledMethodCount();
-            double[] now = [.. points.Select(TenRounds)];
+            double[] now = TenRounds();
             bool quiet = JitInfo.GetCompiledMethodCount() == compiled;
             bool steady = before.Length > 0 && now.Zip(before, (a, b) => Math.Abs(a / b - 1)).All(change => change < 0.05);
             before = now;
@@ -120,16 +120,17 @@ internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, dou
         }
     }
 
-    private double TenRounds(Point p)
+    /// <summary>Ten rounds that do not count; the median cost of an operation of each point.</summary>
+    private double[] TenRounds()
     {
-        double[] ns = new double[10];
-        for (int i = 0; i < ns.Length; i++)
+        const int Ten = 10;
+        double[][] ns = [.. points.Select(_ => new double[Ten])];
+        for (int i = 0; i < Ten; i++)
         {
-            p.Batch(batchTicks, -1, watch);
-            ns[i] = p.CalibratedNs;
+            Round(-1 - i);
+            for (int p = 0; p < ns.Length; p++) ns[p][i] = points[p].CalibratedNs;
         }
-        if (p.TimesSingles) p.BatchOfSingles(batchTicks);
-        return Estimate.PlainMedian(ns);
+        return [.. ns.Select(costs => Estimate.PlainMedian(costs))];
     }
 
     private unsafe long Managed()

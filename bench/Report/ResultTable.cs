@@ -7,7 +7,7 @@ namespace MemcgNative.Bench;
 /// <summary>The result for people: one row a point, then the proof beside the numbers.</summary>
 internal static class ResultTable
 {
-    public static void Write(Result result, Terminal terminal, bool verbose)
+    public static void Write(Result result, Terminal terminal, TextWriter writer, bool verbose)
     {
         string pm = terminal.Unicode ? "±" : "+-";
         var table = new Table { Border = TableBorder.None };
@@ -20,7 +20,7 @@ internal static class ResultTable
                 $"{p.Noise.RoundsKept}/{p.Noise.RoundsKept + p.Noise.RoundsDropped}", p.ThroughputOpsPerS.Trust]).Select(c => (Spectre.Console.Rendering.IRenderable)new Text(c)));
         }
         terminal.Console.Write(table);
-        void Line(string name, string text) => terminal.Console.WriteLine($"{name,-11}{text}");
+        void Line(string name, string text) => writer.WriteLine($"{name,-11}{text}"); // a line stays a line: wrapping is the reader's
 
         if (result.Points.Any(p => p.LatencyNs.PercentilesOfBlocks))
         {

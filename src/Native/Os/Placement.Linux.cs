@@ -104,7 +104,8 @@ public sealed unsafe partial class Placement
             if (dash > 0 && blank > dash && ulong.TryParse(line.AsSpan(0, dash), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong low)
                 && ulong.TryParse(line.AsSpan(dash + 1, blank - dash - 1), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong high))
             {
-                inside = Math.Max(0, (long)Math.Min(high, start + bytes) - (long)Math.Max(low, start));
+                // Unsigned: the vsyscall page lies in the upper half.
+                inside = high <= start || low >= start + bytes ? 0 : (long)(Math.Min(high, start + bytes) - Math.Max(low, start));
                 vma = (long)(high - low);
                 continue;
             }

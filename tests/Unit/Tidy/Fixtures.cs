@@ -2,8 +2,8 @@
 namespace MemcgNative.Tests.Unit;
 
 /// <summary>
-/// Every fixture names its provenance: a line with "provenance" or "synthetic" in the file itself, in a PROVENANCE or README file of its
-/// folder, or in one further up that names the file or the folder on the way down. Otherwise nobody can tell a machine from an invention.
+/// Every fixture names its provenance: the word "provenance" or "synthetic" in the file itself, in a PROVENANCE, README or machine.json
+/// of its folder, or in one further up (at the top it must name the folder on the way down). Otherwise nobody can tell a machine from an invention.
 /// </summary>
 internal static class Fixtures
 {
@@ -22,7 +22,7 @@ internal static class Fixtures
         string below = file;
         for (string folder = Parent(file); folder.Length >= root.Length; below = folder, folder = Parent(folder))
         {
-            foreach (string name in new[] { "PROVENANCE", "PROVENANCE.md", "provenance.txt", "README.md" })
+            foreach (string name in new[] { "PROVENANCE", "README.md", "machine.json" })
             {
                 string? text = read(folder + "/" + name);
                 bool covers = folder != root || (text?.Contains(Path.GetFileName(below), StringComparison.Ordinal) ?? false);
@@ -37,7 +37,6 @@ internal static class Fixtures
     private static bool SaysWhence(string? text)
     {
         string head = text is null ? "" : text[..Math.Min(text.Length, HeadChars)];
-        return head.Contains("provenance", StringComparison.OrdinalIgnoreCase) || head.Contains("synthetic", StringComparison.OrdinalIgnoreCase)
-            || head.Contains("recorded", StringComparison.OrdinalIgnoreCase);
+        return head.Contains("provenance", StringComparison.OrdinalIgnoreCase) || head.Contains("synthetic", StringComparison.OrdinalIgnoreCase);
     }
 }

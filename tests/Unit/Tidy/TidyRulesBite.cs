@@ -108,9 +108,10 @@ public class TidyRulesBite
     public void A_fixture_without_provenance_is_caught()
     {
         Assert.Single(Provenance("F/cxl/nodes", ("F/cxl/nodes", "0-1")));
-        Assert.Single(Provenance("F/cxl/nodes", ("F/cxl/nodes", "0-1"), ("F/README.md", "Recorded machines: epyc")));
-        Assert.Empty(Provenance("F/cxl/nodes", ("F/cxl/nodes", "0-1"), ("F/README.md", "Recorded machines: cxl")));
+        Assert.Single(Provenance("F/cxl/nodes", ("F/cxl/nodes", "0-1"), ("F/README.md", "Provenance of epyc")));
+        Assert.Empty(Provenance("F/cxl/nodes", ("F/cxl/nodes", "0-1"), ("F/README.md", "Provenance of cxl")));
         Assert.Empty(Provenance("F/cxl/a/nodes", ("F/cxl/a/nodes", "0-1"), ("F/cxl/PROVENANCE", "synthetic: true")));
+        Assert.Empty(Provenance("F/cxl/nodes", ("F/cxl/nodes", "0-1"), ("F/cxl/machine.json", "{ \"provenance\": \"a mail\" }")));
         Assert.Empty(Provenance("F/cxl.txt", ("F/cxl.txt", "# provenance: a mail of 2024\n0-1")));
     }
 
