@@ -53,6 +53,7 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
         bool twin = !sweep && parsed.GetValue(options.Twin);
         if (twin && infos[0].TwinFile is null) throw new UsageException($"--twin: {infos[0].Name} has no C twin; these have: {string.Join(", ", WorkloadList.All.Where(w => w.TwinFile is not null).Select(w => w.Name))}");
         Model model = ReadModel();
+        if (twin) Twins.Check(infos[0].Name, model);
         Topology topology = Machine(mayBeMadeUp: parsed.GetValue(options.DryRun));
         CpuId[] cpus = ReadCpus(topology);
         int[] threads = ReadThreads(cpus.Length, sweep);
@@ -73,7 +74,7 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
             FakeNodes = Get(options.FakeNodes) is { } fake ? NumberText.Parse("--fake-nodes", fake, 1, 64) : 0,
             Rcu = OptionSet.Word("--rcu", Get(options.Rcu), "qsbr", "membarrier") == "qsbr" ? RcuFlavour.Qsbr : RcuFlavour.Membarrier,
             Model = model,
-            Shape = ReadShape(),
+            Shape = ReadShape(twin),
             Schedule = ReadSchedule(points, sweep),
             Twin = twin,
         };
@@ -121,7 +122,7 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
         return policies;
     }
 
-    private MemcgShape ReadShape()
+    private MemcgShape ReadShape(bool twin)
     {
         string? groups = Get(options.Groups);
         bool shared = parsed.GetValue(options.Shared), each = parsed.GetValue(options.Private);
@@ -130,6 +131,7 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
         int leaves = groups is not null ? NumberText.Parse("--groups", groups, 1, 60000) : each ? 0 : 1;
         int depth = Get(options.Depth) is { } d ? NumberText.Parse("--depth", d, 1, 64) : 1;
         long? limit = Get(options.Limit) is { } size ? SizeText.Parse("--limit", size) : null;
+        if (twin && limit is not null) throw new UsageException("--twin: the C twins know no limit; leave --limit out");
         if (limit < 4096) throw new UsageException($"--limit: {limit} bytes are less than a page");
         return new MemcgShape(depth, leaves, limit);
     }

@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
+using MemcgNative.Accounting;
 using MemcgNative.Native;
 
 namespace MemcgNative.Bench;
@@ -32,6 +33,18 @@ internal static class Twins
 
     /// <summary>The loaded function of a lane; <see cref="Load"/> comes first.</summary>
     public static nint Function(string twin) => functions[twin];
+
+    /// <summary>Batch of the stock that the charge twin imitates.</summary>
+    public static int StockBatch { get; private set; }
+
+    /// <summary>Refuses models the twins do not imitate; before anything is touched.</summary>
+    /// <exception cref="UsageException">One line.</exception>
+    public static void Check(string workload, Model model)
+    {
+        StockBatch = model[Axis.Stock] switch { "SingleSlot32" => 32, "SingleSlot64" => 64, _ => 0 };
+        if (workload == "charge-uncharge" && (StockBatch == 0 || model[Axis.Counter] != "PageCounter40"))
+            throw new UsageException($"--twin: the C twin of {workload} imitates PageCounter40 with SingleSlot32 or SingleSlot64; the model has {model[Axis.Counter]} and {model[Axis.Stock]}");
+    }
 
     /// <summary>Compiles and loads the twin of a workload; returns the compiler's name.</summary>
     /// <exception cref="OsException">No C compiler, or it fails, or the result cannot be loaded.</exception>

@@ -14,6 +14,8 @@ internal unsafe struct ChargeTwinState
     public Memcg* Memcg;
     /// <summary>32 pages.</summary>
     public Page** Pages;
+    /// <summary>Pages a stock takes at a time.</summary>
+    public long Batch;
 }
 
 /// <summary>charge-uncharge by the C compiler, on the same groups, stocks and pages.</summary>
@@ -28,7 +30,7 @@ internal readonly unsafe struct ChargeTwin<TC> : IWorkload<TC> where TC : struct
         ChargeUncharge<TC>.Prepare(in cpu, w);
         w->TwinFunction = (void*)Twins.Function(Twins.Charge);
         var state = (ChargeTwinState*)(w->Pages + Mm.Batch);
-        *state = new ChargeTwinState { Cpu = (byte*)cpu.Area, Memcg = w->Memcg, Pages = w->Pages };
+        *state = new ChargeTwinState { Cpu = (byte*)cpu.Area, Memcg = w->Memcg, Pages = w->Pages, Batch = Twins.StockBatch };
         w->Twin = state;
     }
 
