@@ -76,6 +76,6 @@ internal sealed class OptionSet
     public static string Word(string option, string? text, params string[] known)
     {
         if (text is null) return known[0];
-        return known.Contains(text) ? text : throw new UsageException($"{option}: '{text}' is not one of {string.Join(", ", known)}{Nearest.Hint(text, known)}");
+        return known.Contains(text) ? text : throw new UsageException($"{option}: '{text}' is not one of {string.Join(", ", known)}{(Nearest.Find(text, known) is { } meant ? $"; did you mean '{meant}'?" : "")}");
     }
 }

@@ -79,6 +79,7 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
             Twin = twin,
         };
         CheckMemory(scenario);
+        if (!topology.IsThisMachine && !parsed.GetValue(options.DryRun)) throw new UsageException($"{topology.Origin}: this is not the machine we run on and cannot be measured; add --dry-run");
         return scenario;
     }
 
