@@ -23,12 +23,16 @@ public sealed class BadEnvironment : IDisposable
     }
 
     [Theory]
-    [InlineData("placement --footprint 4M", "mmap:1:ENOMEM", 3, "cannot map 4 MiB: no address space or memory left (mmap: ENOMEM). Look at ulimit -v and vm.overcommit_memory, or ask for less")]
-    [InlineData("placement --footprint 4M -m bind:0", "mbind:1:EPERM", 3, "--mem bind:0: a seccomp filter of this container forbids mbind (mbind: EPERM). Start it with --cap-add SYS_NICE")]
+    [InlineData("placement --footprint 4M", "mmap:1:ENOMEM", 3, "cannot map 4 MiB: no address space or memory left (mmap: ENOMEM). Look at ulimit -v and "
+        + "vm.overcommit_memory, or ask for less")]
+    [InlineData("placement --footprint 4M -m bind:0", "mbind:1:EPERM", 3,
+        "--mem bind:0: a seccomp filter of this container forbids mbind (mbind: EPERM). Start it with --cap-add SYS_NICE")]
     [InlineData("placement --footprint 4M", "madvise:2:ENOMEM", 3, "cannot commit 4 MiB: no memory left on the nodes asked for (madvise: ENOMEM). Ask for less memory")]
     [InlineData("placement --footprint 4M", "move_pages:1:EINVAL", 3, "cannot ask where the pages of a region are (move_pages: EINVAL)")]
-    [InlineData("run fault -q -d 2ms -r 1", "mmap:1:ENOMEM", 3, "cannot map 4 KiB: no address space or memory left (mmap: ENOMEM). Look at ulimit -v and vm.overcommit_memory, or ask for less")]
-    [InlineData("run fault -q -d 2ms -r 1 -m bind:0", "mbind:1:EPERM", 3, "--mem bind:0: a seccomp filter of this container forbids mbind (mbind: EPERM). Start it with --cap-add SYS_NICE")]
+    [InlineData("run fault -q -d 2ms -r 1", "mmap:1:ENOMEM", 3, "cannot map 4 KiB: no address space or memory left (mmap: ENOMEM). Look at ulimit -v and "
+        + "vm.overcommit_memory, or ask for less")]
+    [InlineData("run fault -q -d 2ms -r 1 -m bind:0", "mbind:1:EPERM", 3,
+        "--mem bind:0: a seccomp filter of this container forbids mbind (mbind: EPERM). Start it with --cap-add SYS_NICE")]
     [InlineData("run fault -q -d 2ms -r 1 -C 0", "sched_setaffinity:1:EPERM", 3, "--cpus: cannot pin to CPU 0 (sched_setaffinity: EPERM). A container's seccomp filter forbids it")]
     [InlineData("run fault -q -d 2ms -r 1", "move_pages:1:EINVAL", 3, "cannot ask where the pages of a region are (move_pages: EINVAL)")]
     public void A_refusing_system_gets_one_line(string line, string fault, int code, string message)
@@ -107,7 +111,8 @@ public sealed class BadEnvironment : IDisposable
         OnOneNode();
         using var stop = new CancellationTokenSource();
         stop.Cancel();
-        CliBox.Answer answer = CliBox.Run("", CliBox.Split("run alloc-free -q -d 2ms -r 2 -t 1 --format json"), new CliEnvironment { Stop = stop.Token, StopCode = () => ExitCode.Terminated });
+        CliBox.Answer answer = CliBox.Run("", CliBox.Split("run alloc-free -q -d 2ms -r 2 -t 1 --format json"),
+            new CliEnvironment { Stop = stop.Token, StopCode = () => ExitCode.Terminated });
         Assert.Equal(143, answer.Code);
         Assert.Contains("\"status\": \"interrupted\"", answer.Out, StringComparison.Ordinal);
         Assert.Contains("\"balanced\": true", answer.Out, StringComparison.Ordinal);
