@@ -63,13 +63,11 @@ public static unsafe class Charging
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Memcg* MemcgOf(in ThisCpu cpu, MmStruct* mm)
     {
-        using var rcu = new RcuReadGuard(cpu);
-        while (true)
-        {
-            Memcg* memcg = AtomicPtr<Memcg>.Load(&mm->Memcg);
-            if (Css.TryGetOnline(cpu, &memcg->Css)) return memcg;
-            // Only a space that is being moved out of a dying group comes here; the mover's store of the new group ends it.
-            AtomicPtr<Memcg>.AwaitNot(&mm->Memcg, memcg);
-        }
+        Rcu.ReadLock(cpu);
+        Memcg* memcg = AtomicPtr<Memcg>.Load(&mm->Memcg);
+        // Only a space that is being moved out of a dying group loops; the mover's store of the new group ends it.
+        while (!Css.TryGetOnline(cpu, &memcg->Css)) memcg = AtomicPtr<Memcg>.AwaitNot(&mm->Memcg, memcg);
+        Rcu.ReadUnlock(cpu);
+        return memcg;
     }
 }

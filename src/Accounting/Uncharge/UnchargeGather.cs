@@ -34,17 +34,24 @@ public unsafe ref struct UnchargeGather
         file += charge.File;
     }
 
-    /// <summary>Statistics first, then the counters: the last may let the owner go.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
+    /// <summary>Gives back what was gathered. By value, so that the gather itself can live in registers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Flush<TC>(in ThisCpu cpu) where TC : struct, IMemoryController
     {
         if (owner == null) return;
+        FlushOwner<TC>(cpu, owner, memory, memsw, anon, file);
+        owner = null;
+        memory = memsw = anon = file = 0;
+    }
+
+    /// <summary>Statistics first, then the counters: the last may let the owner go.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void FlushOwner<TC>(in ThisCpu cpu, Memcg* owner, int memory, int memsw, int anon, int file) where TC : struct, IMemoryController
+    {
         MemcgStatCpu* stat = Memcg.OnCpu(cpu, owner);
         MemcgStatCpu.Add(stat, MemcgStatItem.Rss, -anon);
         MemcgStatCpu.Add(stat, MemcgStatItem.Cache, -file);
         MemcgStatCpu.Add(stat, MemcgStatItem.PgpgOut, anon + file);
         TC.UnchargeCounters(cpu, owner, memory, memsw);
-        owner = null;
-        memory = memsw = anon = file = 0;
     }
 }
