@@ -49,11 +49,11 @@ public static unsafe class Charging
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Commit<TC>(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon) where TC : struct, IMemoryController
     {
-        if (Memcg.IsRoot(memcg)) return;
-        if (!TC.Commit(cpu, page, memcg, anon)) TC.Cancel(cpu, memcg, 1);
+        if (!Memcg.IsRoot(memcg) && !TC.Commit(cpu, page, memcg, anon)) Cancel<TC>(cpu, memcg, 1);
     }
 
     /// <summary>Gives back a charge that was never committed.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static void Cancel<TC>(in ThisCpu cpu, Memcg* memcg, int pages) where TC : struct, IMemoryController
     {
         if (!Memcg.IsRoot(memcg)) TC.Cancel(cpu, memcg, pages);
