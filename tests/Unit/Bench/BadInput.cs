@@ -83,6 +83,8 @@ public sealed class BadInput
         { "two-sockets", "run fault --place mem_map=far --dry-run", 2, "--place: 'far' is not a place; write local, interleave or nodeN, for example node0" },
         { "two-sockets", "run fault --place mem_map=node9 --dry-run", 3, "--place: node 9 does not exist here (nodes: 0-1). Topology: memcgnative topology" },
         { "two-sockets", "run fault --place mem_map=local,mem_map=node1 --dry-run", 2, "--place: 'mem_map' is there twice" },
+        { "vm-one-node", "run fault --place percpu=interleave --dry-run", 3,
+            "this machine has one memory node (0): local, remote and interleave are the same; nothing to compare" },
         { "", "run fault --twin", 2, "--twin: fault has no C twin; these have: charge-uncharge, alloc-free" },
         { "", "run charge-uncharge --twin -M 3.19,stock=None", 2, "--twin: the C twin of charge-uncharge imitates PageCounter40 with SingleSlot32 or SingleSlot64; the "
             + "model has PageCounter40 and None" },
