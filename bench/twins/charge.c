@@ -216,8 +216,6 @@ static inline void commit(char *cpu, struct page *page, struct memcg *memcg)
 {
 	struct stat *stat;
 
-	if (!memcg->parent)
-		return;
 	if (unlikely(READ_ONCE(page->memcg))) {
 		fail(-2);
 		return;
@@ -235,7 +233,8 @@ __attribute__((noinline)) static void flush(char *cpu, struct memcg *owner, int 
 	stat_add(&stat->rss, -anon);
 	stat_add(&stat->cache, -file);
 	stat_add(&stat->pgpgout, anon + file);
-	uncharge(cpu, owner, memory);
+	if (owner->parent)
+		uncharge(cpu, owner, memory);
 }
 
 /* The gather lives in registers: passed by address it would be stored and loaded again for every page. */

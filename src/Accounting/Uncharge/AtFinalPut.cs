@@ -43,7 +43,7 @@ public readonly unsafe struct AtFinalPut : IUnchargeDesign
     private static int UnchargeRun<TC>(in ThisCpu cpu, Page** pages, int at, int n) where TC : struct, IMemoryController
     {
         Memcg* owner = null;
-        int memory = 0, memsw = 0, anon = 0, cleared = 0;
+        int memory = 0, memsw = 0, cleared = 0, anon = 0;
         for (; at < n; at++)
         {
             Page* page = pages[at];
@@ -57,8 +57,8 @@ public readonly unsafe struct AtFinalPut : IUnchargeDesign
             if (!TC.TryClear(cpu, page, UnchargeType.FinalPut, out _, out ClearedCharge charge)) continue;
             memory += charge.Memory;
             memsw += charge.Memsw;
-            anon += charge.Anon;
             cleared += charge.Pages;
+            anon += charge.Anon;
         }
         if (cleared != 0) UnchargeGather.Flush<TC>(cpu, owner, memory, memsw, anon, cleared - anon);
         return at;
