@@ -65,7 +65,8 @@ internal static unsafe class Accesses
             return before;
         }
         Op op = At(p, size, site, OpKind.Rmw);
-        (op.Rmw, op.A, op.B, op.ResultUnused) = (kind, a, expected, resultUnused);
+        (op.Rmw, op.A, op.B) = (kind, a, expected);
+        if (resultUnused) op.Commutes = kind == RmwKind.Add && Locations.AddsCommute(op.Location);
         if (Mutations.Hits(site, MutationOp.DropStore)) return Run.Step(op with { Kind = OpKind.Load });
         if (Mutations.Hits(site, MutationOp.SplitRmw))
         {
@@ -109,6 +110,7 @@ internal static unsafe class Accesses
         }
         Op op = At(p, size, site, kind);
         op.A = a;
+        Locations.Await(op.Location);
         if (Mutations.Hits(site, MutationOp.SkipWait)) op.Kind = OpKind.Load;
         if (Mutations.Hits(site, MutationOp.LoadRelaxed)) op.Relaxed = true;
         return Run.Step(op);
@@ -183,6 +185,7 @@ internal static unsafe class Accesses
         if (Mutations.Hits(site, MutationOp.DropLock)) return;
         Op op = At(p, 4, site, OpKind.Lock);
         op.B = Run.Current + 1;
+        Locations.Await(op.Location);
         Run.Step(op);
         FlushDelayed();
     }

@@ -100,9 +100,8 @@ internal static unsafe class Dpor
         {
             Event* x = Run.Events + w;
             bool first = x->Location == location;
-            if (x->Agent == e->Agent || clock->At[x->Agent] >= x->Seq) return;
-            if (x->Access == Access.Add) Reverse(w, i, e, clock); // adds commute, so what one of them overwrote is no fixed value
-            else if (first && (x->Offset != op->Offset || x->Size != op->Size || Holds(op, x->Old))) // a drain never empties what it waits for
+            if (clock->At[x->Agent] >= x->Seq) return; // its own steps too
+            if (first && (x->Offset != op->Offset || x->Size != op->Size || Holds(op, x->Old))) // a drain never empties what it waits for
             {
                 Reverse(w, i, e, clock);
                 return;
@@ -117,7 +116,7 @@ internal static unsafe class Dpor
         for (int w = h->LastChange; w >= 0; w = Run.Events[w].PrevChange)
         {
             Event* x = Run.Events + w;
-            if (x->Agent == e->Agent || clock->At[x->Agent] >= x->Seq) return;
+            if (clock->At[x->Agent] >= x->Seq) return;
             if (x->Old != 0) continue;
             Reverse(w, i, e, clock);
             return;

@@ -11,6 +11,7 @@ namespace MemcgNative.Tests.Interleavings;
 internal static unsafe class Locations
 {
     private static int* ofByte, start, end;
+    private static bool* added, awaited;
     private static int count;
 
     public static int Count => count;
@@ -20,12 +21,16 @@ internal static unsafe class Locations
         ofByte = (int*)NativeMemory.AllocZeroed(Limits.ArenaBytes, sizeof(int));
         start = (int*)NativeMemory.AllocZeroed(Limits.Locations, sizeof(int));
         end = (int*)NativeMemory.AllocZeroed(Limits.Locations, sizeof(int));
+        added = (bool*)NativeMemory.AllocZeroed(Limits.Locations);
+        awaited = (bool*)NativeMemory.AllocZeroed(Limits.Locations);
         count = 1; // 0 means none
     }
 
     public static void Clear()
     {
         for (int l = 1; l < count; l++) NativeMemory.Clear(ofByte + start[l], (nuint)(end[l] - start[l]) * sizeof(int));
+        NativeMemory.Clear(added, (nuint)count);
+        NativeMemory.Clear(awaited, (nuint)count);
         count = 1;
     }
 
@@ -38,6 +43,24 @@ internal static unsafe class Locations
 
     /// <summary>The location of a byte, or 0 when nothing touched it yet.</summary>
     public static int Known(int offset) => ofByte[offset];
+
+    /// <summary>
+    /// True when adds to the location commute. They do not once somebody waits on its value: whether the wait ends depends on the values in
+    /// between, which the order of the adds decides.
+    /// </summary>
+    public static bool AddsCommute(int location)
+    {
+        added[location] = true;
+        return !awaited[location];
+    }
+
+    /// <summary>Somebody waits on the location.</summary>
+    public static void Await(int location)
+    {
+        if (awaited[location]) return;
+        awaited[location] = true;
+        if (added[location]) Explorer.StartAgain();
+    }
 
     public static string Name(int location) => Names.Of(start[location], end[location] - start[location]);
 

@@ -44,8 +44,8 @@ internal struct Op
     public byte Size;
     /// <summary>Mutated to relaxed: publishes or acquires nothing.</summary>
     public bool Relaxed;
-    /// <summary>The value is not returned to the program.</summary>
-    public bool ResultUnused;
+    /// <summary>An add whose result nobody sees, where nobody waits.</summary>
+    public bool Commutes;
     public int Offset;
     public int Location;
     /// <summary>Location of the CPU word where an irq role could be in the way; 0: none.</summary>
@@ -61,7 +61,7 @@ internal struct Op
     {
         OpKind.Load or OpKind.AwaitEqual or OpKind.AwaitNot or OpKind.RemoteFence => Access.Read,
         OpKind.Fence => Access.None,
-        OpKind.Rmw when Rmw == RmwKind.Add && ResultUnused => Access.Add,
+        OpKind.Rmw when Commutes => Access.Add,
         _ => Access.Write,
     };
 

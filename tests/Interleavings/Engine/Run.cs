@@ -189,7 +189,8 @@ internal static unsafe partial class Run
         }
         Op* p = pending + agent;
         if (e->Agent == DrainBase + agent % Cpus && p->NeedsDrainedBuffer) return true;
-        return Event.Conflict(p->Location, p->Intent, e) || Event.Conflict(p->CpuWord, Access.Read, e);
+        int location = p->Kind == OpKind.Buffer ? Locations.Of(Arena.BufferCount(agent % Cpus), 4) : p->Location;
+        return Event.Conflict(location, p->Intent, e) || Event.Conflict(p->CpuWord, Access.Read, e);
     }
 
     /// <summary>An enabled agent whose next step is a fence, or -1.</summary>

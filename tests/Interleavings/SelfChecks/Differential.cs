@@ -46,7 +46,7 @@ internal static class Differential
             dfs += Run(f, Search.Dfs, EngineDefect.None, all);
             dpor += Run(f, Search.Dpor, defect, reduced);
             if (all.SetEquals(reduced)) continue;
-            if (disagreements++ == 0) first = $"{f.Name} seed {seed}: {all.Count} final states by plain search, {reduced.Count} with the reduction";
+            if (disagreements++ == 0) first = $"{f.Name} seed {seed}: {all.Count} final states by plain search, {reduced.Count} with the reduction: {RandomProgram.Describe(f.Case.Cpus)}";
             if (defect != EngineDefect.None) break;
         }
         return new Outcome(programs, disagreements, first, dfs, dpor);

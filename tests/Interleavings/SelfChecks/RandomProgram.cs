@@ -44,6 +44,11 @@ internal static unsafe class RandomProgram
         }
     }
 
+    /// <summary>The program as text, one row per CPU.</summary>
+    public static string Describe(int cpus) => string.Join(" | ", Enumerable.Range(0, cpus).Select(c => string.Join(' ', Enumerable.Range(0, length).Select(i => Describe(program[c * MaxLength + i])))));
+
+    private static string Describe(Step s) => $"{s.Kind}(v{s.Variable},{s.Value},{s.Expected})";
+
     public static void Setup(int cpus)
     {
         words = Arena.Array<AtomicInt>(4, "v");
