@@ -51,7 +51,7 @@ internal static unsafe class Locations
     public static bool AddsCommute(int location)
     {
         added[location] = true;
-        return !awaited[location];
+        return !awaited[location] || Explorer.Defect == EngineDefect.AddsCommuteUnderWaits;
     }
 
     /// <summary>Somebody waits on the location.</summary>
@@ -59,7 +59,7 @@ internal static unsafe class Locations
     {
         if (awaited[location]) return;
         awaited[location] = true;
-        if (added[location]) Explorer.StartAgain();
+        if (added[location] && Explorer.Defect != EngineDefect.AddsCommuteUnderWaits) Explorer.StartAgain();
     }
 
     public static string Name(int location) => Names.Of(start[location], end[location] - start[location]);

@@ -61,7 +61,7 @@ internal struct Op
     {
         OpKind.Load or OpKind.AwaitEqual or OpKind.AwaitNot or OpKind.RemoteFence => Access.Read,
         OpKind.Fence => Access.None,
-        OpKind.Rmw when Commutes => Access.Add,
+        OpKind.Rmw when Commutes => Explorer.Defect == EngineDefect.AddsCommuteWithLoads ? Access.Read : Access.Add,
         _ => Access.Write,
     };
 

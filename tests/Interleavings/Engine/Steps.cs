@@ -68,11 +68,11 @@ internal static unsafe partial class Run
         long old = Arena.Read(p->Offset, p->Size);
         bool writes = p->Kind == OpKind.Lock || p->Rmw != RmwKind.CompareExchange || old == p->B;
         long value = p->Kind == OpKind.Lock ? p->B : Bytes.Cut(Bytes.Apply(p->Rmw, old, p->A, p->B), p->Size);
-        Access access = p->Intent == Access.Add ? Access.Add : writes ? Access.Write : Explorer.Defect == EngineDefect.FailedCasIsNoRead ? Access.None : Access.Read;
+        Access access = p->Commutes ? p->Intent : writes ? Access.Write : Explorer.Defect == EngineDefect.FailedCasIsNoRead ? Access.None : Access.Read;
         Enter(agent, p, access, old, value);
         CheckWrite(cpu, p);
         // An add whose result is unused publishes but acquires nothing: two of them commute in every respect.
-        if (access != Access.Add) RaceDetector.Read(cpu, p->Location, false, p->Site);
+        if (!p->Commutes) RaceDetector.Read(cpu, p->Location, false, p->Site);
         RaceDetector.Fence(cpu);
         if (!writes) return old;
         Arena.Write(p->Offset, p->Size, value);
@@ -149,7 +149,7 @@ internal static unsafe partial class Run
         if (e->Location != 0 && access != Access.None)
         {
             History* h = History.Of(e->Location);
-            if (Explorer.Defect != EngineDefect.AddsCommuteWithLoads || access != Access.Add) History.Join(h, access, c);
+            History.Join(h, access, c);
             e->PrevChange = History.Enter(h, i, agent, access);
         }
         if (e->Location2 != 0)

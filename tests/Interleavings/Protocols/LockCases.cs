@@ -98,6 +98,7 @@ internal static class LockCases
         Case.Of<LockAsCode<T, N2, N1>>("lock", T.Name, "2x1"),
         Case.Of<LockAsCode<T, N2, N2>>("lock", T.Name, "2x2"),
         Case.Of<LockAsCode<T, N3, N1>>("lock", T.Name, "3x1"),
+        Case.Of<LockAsCode<T, N3, N2>>("lock", T.Name, "3x2"),
         Case.Of<LockAsCode<T, N4, N1>>("lock", T.Name, "4x1"),
         Case.Of<TryThenWait<T>>("lock", T.Name, "try"),
     ];
