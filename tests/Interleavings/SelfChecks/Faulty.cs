@@ -46,14 +46,18 @@ internal readonly unsafe struct UnorderedPlainStores : IFault
     public static void Body(int cpu, Cell2* cell, LockWord* locks) => Guarded<long>.Set(&cell->Plain, cpu);
 }
 
-/// <summary>The free is lucky in every schedule: the reader marks first, but nothing orders the two.</summary>
+/// <summary>In the first schedule the free comes late enough, but nothing orders it after the load.</summary>
 internal readonly unsafe struct FreeWithoutOrder : IFault
 {
     public static Verdict Verdict => Verdict.DataRace;
     public static void Body(int cpu, Cell2* cell, LockWord* locks)
     {
         if (cpu == 0) AtomicLong.Load(&cell->Marked);
-        else Machine.OnFree(cell, (nuint)sizeof(Cell2));
+        else
+        {
+            AtomicLong.Load(&locks->Whole);
+            Machine.OnFree(cell, (nuint)sizeof(Cell2));
+        }
     }
 }
 
@@ -82,7 +86,7 @@ internal readonly unsafe struct FreeTwice : IFault
 internal readonly unsafe struct WildPointer : IFault
 {
     public static Verdict Verdict => Verdict.WildAccess;
-    public static void Body(int cpu, Cell2* cell, LockWord* locks) => AtomicLong.Load((AtomicLong*)0x100);
+    public static void Body(int cpu, Cell2* cell, LockWord* locks) => AtomicLong.Load((AtomicLong*)0x7000_0000_0000);
 }
 
 internal readonly unsafe struct NeverFreed : IFault
