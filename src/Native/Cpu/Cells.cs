@@ -67,7 +67,8 @@ public unsafe struct AtomicInt
 
     /// <summary>Stores v if the cell holds expected, returns what was there; full fence.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static int CompareExchange(AtomicInt* c, int v, int expected, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) => Machine.CompareExchange(&c->word, v, expected, file, line);
+    public static int CompareExchange(AtomicInt* c, int v, int expected, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
+        Machine.CompareExchange(&c->word, v, expected, file, line);
 
     /// <summary>Adds, returns the new value; full fence.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -135,7 +136,8 @@ public unsafe struct AtomicLong
 
     /// <summary>Stores v if the cell holds expected, returns what was there; full fence.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static long CompareExchange(AtomicLong* c, long v, long expected, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) => Machine.CompareExchange(&c->word, v, expected, file, line);
+    public static long CompareExchange(AtomicLong* c, long v, long expected, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
+        Machine.CompareExchange(&c->word, v, expected, file, line);
 
     /// <summary>Adds, returns the new value; full fence.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -191,11 +193,13 @@ public unsafe struct AtomicPtr<T> where T : unmanaged
 
     /// <summary>Stores v if the cell holds expected, returns what was there; full fence.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static T* CompareExchange(AtomicPtr<T>* c, T* v, T* expected, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) => (T*)Machine.CompareExchange(&c->word, (long)v, (long)expected, file, line);
+    public static T* CompareExchange(AtomicPtr<T>* c, T* v, T* expected, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
+        (T*)Machine.CompareExchange(&c->word, (long)v, (long)expected, file, line);
 
     /// <summary>Waits while the cell holds seen, returns what replaced it; acquire. The caller says who ends it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static T* AwaitNot(AtomicPtr<T>* c, T* seen, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) => (T*)Machine.AwaitNot(&c->word, (long)seen, file, line);
+    public static T* AwaitNot(AtomicPtr<T>* c, T* seen, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) =>
+        (T*)Machine.AwaitNot(&c->word, (long)seen, file, line);
 
 }
 

@@ -39,51 +39,10 @@ public unsafe interface ILockKind
     static abstract bool IsHeld(LockWord* l);
 
     /// <summary>
-    /// spin_unlock_wait: returns when whoever held l at the call has released it. Orders nothing by itself: a store that must be seen
-    /// by the next holder needs Machine.Fence() before the call (race B2).
+    /// spin_unlock_wait: returns when whoever held l at the call has released it, after that holder's section. A store that must be seen
+    /// by the next holder needs Machine.Fence() before the call (race B2): the wait only loads, and a load may pass an older store.
     /// </summary>
     static abstract void WaitForHolder(LockWord* l);
-}
-
-/// <summary>Test-and-test-and-set: one locked exchange, unfair.</summary>
-public readonly unsafe struct TestAndSetLock : ILockKind
-{
-    /// <inheritdoc/>
-    public static string Name => "tas";
-
-    /// <inheritdoc/>
-    public static void Init(LockWord* l) => AtomicLong.Init(&l->Whole, 0);
-
-    /// <inheritdoc/>
-    public static void Acquire(in ThisCpu cpu, LockWord* l)
-    {
-        if (Machine.LocksArePrimitive) { LockModel.Acquire(l); return; }
-        while (AtomicInt.Exchange(&l->Low, 1) != 0) AtomicInt.AwaitEqual(&l->Low, 0); // ended by the holder's Release
-    }
-
-    /// <inheritdoc/>
-    public static bool TryAcquire(in ThisCpu cpu, LockWord* l)
-    {
-        if (Machine.LocksArePrimitive) return LockModel.TryAcquire(l);
-        return AtomicInt.Load(&l->Low) == 0 && AtomicInt.Exchange(&l->Low, 1) == 0;
-    }
-
-    /// <inheritdoc/>
-    public static void Release(in ThisCpu cpu, LockWord* l)
-    {
-        if (Machine.LocksArePrimitive) { LockModel.Release(l); return; }
-        AtomicInt.Store(&l->Low, 0);
-    }
-
-    /// <inheritdoc/>
-    public static bool IsHeld(LockWord* l) => AtomicInt.Load(&l->Low) != 0;
-
-    /// <inheritdoc/>
-    public static void WaitForHolder(LockWord* l)
-    {
-        if (Machine.LocksArePrimitive) { LockModel.WaitForHolder(l); return; }
-        AtomicInt.AwaitEqual(&l->Low, 0); // ended by any holder's Release; a stream of later holders can prolong it
-    }
 }
 
 /// <summary>A lock as one blocking step of the explorer; each kind's own algorithm is explored as code elsewhere.</summary>
@@ -93,6 +52,8 @@ public static unsafe class LockModel
     public static void Acquire(LockWord* l, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) => Machine.AcquirePrimitive(l, file, line);
     /// <summary>Takes it if free.</summary>
     public static bool TryAcquire(LockWord* l, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) => Machine.TryAcquirePrimitive(l, file, line);
+    /// <summary>True while somebody holds it: the model keeps the low half non-zero then.</summary>
+    public static bool IsHeld(LockWord* l, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) => AtomicInt.Load(&l->Low, file, line) != 0;
     /// <summary>Frees it.</summary>
     public static void Release(LockWord* l, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) => Machine.ReleasePrimitive(l, file, line);
     /// <summary>Blocks until it is free.</summary>

@@ -1,58 +1,66 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 
 namespace MemcgNative.Native;
 
-/// <summary>What RCU keeps per CPU; two lines, the first read by waiters, the second private.</summary>
-[SharedState, StructLayout(LayoutKind.Explicit, Size = 256)]
-public struct RcuCpu
+/// <summary>
+/// Read-copy update with one reader protocol for two ways of finding grace periods. A reader stores its nesting depth, and at the
+/// outermost level the current phase, into its own word: two plain stores, no fence. The depth is therefore always known (race A6).
+/// </summary>
+/// <remarks>
+/// Linux: kernel/rcu/tree.c; the reader word is liburcu's (urcu memb). Callbacks run on the CPU that queued them, at its poll point.
+/// <para>Order of a reader: the lock's store and the loads of the section may swap in the store buffer. QSBR does not mind: it never
+/// looks at the word. Membarrier pays the fence on the other side: (R1) pairs with (R2) in GracePeriod.cs.</para>
+/// </remarks>
+public static unsafe partial class Rcu
 {
-    /// <summary>O: read-side word: phase bit and nesting depth; written by this CPU only.</summary>
-    [FieldOffset(0)] public AtomicLong Reader;
-    /// <summary>O: last grace period this CPU announced a quiescent state for.</summary>
-    [FieldOffset(8)] public AtomicLong Seen;
+    private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
-    /// <summary>C: callbacks not yet bound to a grace period: first.</summary>
-    [FieldOffset(128)] public GuardedPtr<RcuHead> NextFirst;
-    /// <summary>C: callbacks not yet bound to a grace period: last.</summary>
-    [FieldOffset(136)] public GuardedPtr<RcuHead> NextLast;
-    /// <summary>C: callbacks waiting for <see cref="WaitFor"/>: first.</summary>
-    [FieldOffset(144)] public GuardedPtr<RcuHead> WaitFirst;
-    /// <summary>C: callbacks waiting for <see cref="WaitFor"/>: last.</summary>
-    [FieldOffset(152)] public GuardedPtr<RcuHead> WaitLast;
-    /// <summary>C: the grace period the waiting callbacks need.</summary>
-    [FieldOffset(160)] public Guarded<long> WaitFor;
-    /// <summary>O: callbacks queued here, ever.</summary>
-    [FieldOffset(168)] public AtomicLong Queued;
-    /// <summary>O: callbacks run here, ever.</summary>
-    [FieldOffset(176)] public AtomicLong Run;
+    /// <summary>The bits of a reader word that count nesting.</summary>
+    internal const long NestingMask = 0xffff;
+
+    /// <summary>The bit of a reader word, and of RcuGlobal.Phase, that names the phase.</summary>
+    internal const long PhaseBit = 1L << 16;
+
+    /// <summary>Enters a read-side section; nests. rcu_read_lock.</summary>
+    [MethodImpl(Inline)]
+    public static void ReadLock(in ThisCpu cpu)
+    {
+        AtomicLong* reader = &cpu.Area->Rcu.Reader;
+        long word = AtomicLong.Load(reader);
+        word = (word & NestingMask) == 0 ? AtomicLong.Load(&cpu.Table->Rcu.Phase) : word + 1;
+        AtomicLong.Store(reader, word); // (R1) pairs with (R2) in GracePeriod.cs
+    }
+
+    /// <summary>Leaves the innermost section. rcu_read_unlock.</summary>
+    [MethodImpl(Inline)]
+    public static void ReadUnlock(in ThisCpu cpu)
+    {
+        AtomicLong* reader = &cpu.Area->Rcu.Reader;
+        long word = AtomicLong.Load(reader);
+        if ((word & NestingMask) == 0) Bug.Fail("rcu: read-side unlock without a lock");
+        AtomicLong.Store(reader, word - 1); // release: the section's accesses are over; (R3) pairs with (R4) in GracePeriod.cs
+    }
+
+    /// <summary>How many read-side sections this CPU is inside.</summary>
+    [MethodImpl(Inline)]
+    public static long Nesting(in ThisCpu cpu) => AtomicLong.Load(&cpu.Area->Rcu.Reader) & NestingMask;
 }
 
-/// <summary>What RCU shares between CPUs.</summary>
-[SharedState, StructLayout(LayoutKind.Explicit, Size = 256)]
-public struct RcuGlobal
+/// <summary>A read-side section as a scope: <c>using var read = new RcuReadGuard(in cpu);</c></summary>
+public readonly unsafe ref struct RcuReadGuard
 {
-    /// <summary>A: number of the newest grace period that was asked for.</summary>
-    [FieldOffset(128)] public AtomicLong Started;
-    /// <summary>A: number of the newest grace period known to be over.</summary>
-    [FieldOffset(136)] public AtomicLong Completed;
-}
+    private readonly CpuArea* area;
 
-/// <summary>A deferred call; embed it in the object to be freed. Linux: struct rcu_head.</summary>
-[SharedState, StructLayout(LayoutKind.Sequential)]
-public unsafe struct RcuHead
-{
-    /// <summary>C: next on the queuing CPU's list.</summary>
-    public GuardedPtr<RcuHead> Next;
-    /// <summary>I: delegate*&lt;in ThisCpu, RcuHead*, void&gt;.</summary>
-    public Guarded<nint> Function;
-}
+    /// <summary>Enters.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public RcuReadGuard(in ThisCpu cpu)
+    {
+        area = cpu.Area;
+        Rcu.ReadLock(in cpu);
+    }
 
-/// <summary>One queue node per nesting level of queued locks on this CPU.</summary>
-[SharedState, StructLayout(LayoutKind.Explicit, Size = 256)]
-public struct McsNodes
-{
-    /// <summary>C: levels in use.</summary>
-    [FieldOffset(0)] public Guarded<int> Depth;
+    /// <summary>Leaves.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Dispose() => Rcu.ReadUnlock(new ThisCpu(area));
 }

@@ -38,39 +38,32 @@ public unsafe struct CpuArea
 
     /// <summary>A: work other CPUs asked this one to do at its next poll point; newest first.</summary>
     [FieldOffset(512)] public AtomicPtr<CpuWork> Work;
+    /// <summary>A: what this CPU's nested irq role has to do; newest first.</summary>
+    [FieldOffset(520)] public AtomicPtr<CpuWork> Irq;
 
     /// <summary>C: this CPU's queue node per nesting level for queued locks (Linux: qnodes).</summary>
     [FieldOffset(640)] public McsNodes LockNodes;
 }
 
-/// <summary>All CPUs of the gang. Followed in memory by Count pointers to areas.</summary>
-[SharedState, StructLayout(LayoutKind.Sequential)]
+/// <summary>All CPUs of the gang.</summary>
+[SharedState, StructLayout(LayoutKind.Explicit, Size = 512)]
 public unsafe struct CpuTable
 {
     /// <summary>I: number of areas.</summary>
-    public Guarded<int> Count;
-    /// <summary>I: how grace periods are found: 0 QSBR, 1 membarrier.</summary>
-    public Guarded<int> RcuFlavour;
+    [FieldOffset(0)] public Guarded<int> Count;
+    /// <summary>I: how grace periods are found, an <see cref="Native.RcuFlavour"/>.</summary>
+    [FieldOffset(4)] public Guarded<int> RcuFlavour;
+    /// <summary>I: array of Count pointers to areas. Untyped: two structs that name each other as type arguments do not load.</summary>
+    [FieldOffset(8)] public GuardedPtr<Guarded<nint>> Areas;
+    /// <summary>O: 1 when the workers are to return; read-mostly.</summary>
+    [FieldOffset(16)] public AtomicInt Stop;
+
     /// <summary>The grace-period state all CPUs share.</summary>
-    public RcuGlobal Rcu;
-    /// <summary>I: array of Count pointers to areas (nint each).</summary>
-    public GuardedPtr<nint> Areas;
+    [FieldOffset(128)] public RcuGlobal Rcu;
 
     /// <summary>The area of CPU index (dense).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static CpuArea* Area(CpuTable* t, int index) => (CpuArea*)Machine.Plain(GuardedPtr<nint>.Get(&t->Areas) + index, "", 0);
-}
-
-/// <summary>Work one CPU asks another to do at its poll point. Linux: struct llist_node plus work_struct.</summary>
-[SharedState, StructLayout(LayoutKind.Sequential)]
-public unsafe struct CpuWork
-{
-    /// <summary>O: next older request; written by the pusher before it publishes.</summary>
-    public AtomicPtr<CpuWork> Next;
-    /// <summary>I: delegate*&lt;in ThisCpu, CpuWork*, void&gt;.</summary>
-    public Guarded<nint> Function;
-    /// <summary>A: 1 from the request until the owner begins to run it (Linux: FLUSHING bit).</summary>
-    public AtomicInt Pending;
+    public static CpuArea* Area(CpuTable* t, int index) => (CpuArea*)Guarded<nint>.Get(GuardedPtr<Guarded<nint>>.Get(&t->Areas) + index);
 }
 
 /// <summary>Witness: "I run on this CPU and nobody else touches its area". Handed to the pinned thread once; never stored, never captured.</summary>

@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Builds, runs and tests MemcgNative from any directory; needs the .NET SDK and nothing else.
+set -euo pipefail
+
+root=$(cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")" && pwd)
+wanted=10.0.100
+export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_CLI_UI_LANGUAGE=en DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
+
+usage='usage: ./build.sh [build | run [COMMAND] [OPTIONS] | test [PROJECT] [OPTIONS] | explore | torture | help]'
+
+help() {
+  cat <<END
+$usage
+
+  ./build.sh                    build everything (Release) and leave the launcher ./memcgnative
+  ./build.sh run                build and run the main job: memcgnative sweep
+  ./build.sh run --format json  options go to the main job
+  ./build.sh run topology       a command name goes to that command
+  ./build.sh test               build and run every test; the last line is the total
+  ./build.sh test Unit --help   one test project, with options of its own
+  ./build.sh explore, torture   the schedule explorer and the torture program, with options of their own
+END
+}
+
+fail() { # status, message
+  printf 'build.sh: %s\n' "$2" >&2
+  exit "$1"
+}
+
+# The official install script puts the SDK into ~/.dotnet and does not touch PATH.
+find_sdk() {
+  command -v dotnet >/dev/null || PATH=$PATH:${DOTNET_ROOT:-${HOME:-}/.dotnet}
+  local found
+  if ! command -v dotnet >/dev/null; then
+    found='no dotnet in PATH'
+  elif (cd "$root" && dotnet --version) >/dev/null 2>&1; then # global.json decides what is new enough
+    DOTNET_ROOT=$(dirname -- "$(readlink -f -- "$(command -v dotnet)")")
+    export DOTNET_ROOT
+    return
+  else
+    found=$(cd / && dotnet --list-sdks 2>/dev/null | sed 's/ .*//' | tail -n 1) || true
+    found="found ${found:-a runtime without SDK}"
+  fi
+  fail 3 ".NET SDK $wanted or newer is needed ($found); install it: apt-get install dotnet-sdk-10.0 (Debian and Ubuntu, from packages.microsoft.com where the distribution has none), or curl -sSL https://dot.net/v1/dotnet-install.sh | bash -s -- --channel 10.0"
+}
+
+# Says nothing unless the build fails.
+build() { # solution or project
+  find_sdk
+  local log status=0
+  log=$(mktemp)
+  (cd "$root" && dotnet build "$1" -c Release -v quiet -nodeReuse:false) >"$log" 2>&1 || status=$?
+  if [ "$status" != 0 ]; then cat "$log" >&2; fi
+  rm -f "$log"
+  if [ "$status" != 0 ]; then fail 1 "$1 does not build"; fi
+  launcher
+}
+
+launcher() {
+  cat >"$root/memcgnative.new" <<END
+#!/bin/sh
+# Written by build.sh.
+export DOTNET_ROOT="\${DOTNET_ROOT:-$DOTNET_ROOT}"
+exec "\$(dirname "\$(readlink -f "\$0")")/artifacts/bin/Bench/release/memcgnative" "\$@"
+END
+  chmod +x "$root/memcgnative.new"
+  mv -f "$root/memcgnative.new" "$root/memcgnative"
+}
+
+run() {
+  build bench/Bench.csproj
+  case ${1:--} in
+    -*) exec "$root/memcgnative" sweep "$@" ;;
+    *) exec "$root/memcgnative" "$@" ;;
+  esac
+}
+
+# One suite after the other: tests that pin threads must not share CPUs with another suite.
+test_all() {
+  if [ -n "${1:-}" ] && [ -f "$root/tests/$1/$1.csproj" ]; then
+    local project=$1
+    shift
+    build "tests/$project/$project.csproj"
+    exec "$root/artifacts/bin/$project/release/MemcgNative.$project" "$@"
+  fi
+  build MemcgNative.sln
+  local log status=0
+  log=$(mktemp)
+  (cd "$root" && dotnet test --solution MemcgNative.sln -c Release --no-build --max-parallel-test-modules 1 "$@") 2>&1 | tee "$log" || status=$?
+  total "$status" <"$log" || status=1
+  rm -f "$log"
+  exit "$status"
+}
+
+# Rewrites the summary of dotnet test into one line; fails when a test failed, when nothing ran and when there is no summary.
+total() { # status of dotnet test
+  awk -v status="$1" '
+    /^Test run summary:/ { summary = 1 }
+    summary && $1 == "succeeded:" { passed = $2 }
+    summary && $1 == "failed:" { failed = $2 }
+    summary && $1 == "skipped:" { skipped = $2 }
+    END {
+      bad = failed > 0 || passed + 0 == 0 || status != 0
+      if (bad && failed + 0 == 0) print "build.sh: a suite broke off or ran no test (exit " status "); see above"
+      printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
+      exit bad
+    }'
+}
+
+part() { # project, arguments
+  local project=$1
+  shift
+  [ -f "$root/tests/$project/Program.cs" ] || fail 2 "$usage"
+  build "tests/$project/$project.csproj"
+  exec "$root/artifacts/bin/$project/release/MemcgNative.$project" "$@"
+}
+
+command=${1:-build}
+[ $# = 0 ] || shift
+case $command in
+  build) build MemcgNative.sln && echo "built; try: ./memcgnative --help" ;;
+  run) run "$@" ;;
+  test) test_all "$@" ;;
+  explore) part Interleavings "$@" ;;
+  torture) part Torture "$@" ;;
+  help | -h | --help) help ;;
+  *) fail 2 "$usage" ;;
+esac

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.Runtime.InteropServices;
+using MemcgNative.Allocator;
+using MemcgNative.Native;
+
+namespace MemcgNative.Accounting;
+
+/// <summary>What to build: how many groups the table holds, and whether memory+swap is counted.</summary>
+public sealed record AccountingPlan(int MaxGroups = 1024, bool SwapAccounting = false);
+
+/// <summary>
+/// Set-up and end of the accounting core on an allocator: the group table, what each node and each CPU holds of it, the root group.
+/// Linux: mem_cgroup_init. Hot code never sees it.
+/// </summary>
+public sealed unsafe class AccountingMemory
+{
+    private readonly PhysicalMemory memory;
+    private readonly PerCpu cpus;
+
+    private AccountingMemory(PhysicalMemory memory, PerCpu cpus, AccountingPlan plan)
+    {
+        this.memory = memory;
+        this.cpus = cpus;
+        Plan = plan;
+    }
+
+    /// <summary>What it was built from.</summary>
+    public AccountingPlan Plan { get; }
+
+    /// <summary>The tree.</summary>
+    public MemcgTree* Tree { get; private set; }
+
+    /// <summary>The root group.</summary>
+    public Memcg* Root => MemcgTree.Root(Tree);
+
+    /// <summary>Builds the table for one combination of designs; memory comes from source, which owns it.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The table would be empty, or there are more nodes than the tree can serve.</exception>
+    public static AccountingMemory Build<TC>(PhysicalMemory memory, PerCpu cpus, IMemorySource source, AccountingPlan plan) where TC : struct, IMemoryController
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(plan.MaxGroups, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(memory.Plan.Nodes.Count, MemcgTree.MaxNodes);
+        var built = new AccountingMemory(memory, cpus, plan);
+        built.Map<TC>(source);
+        return built;
+    }
+
+    private void Map<TC>(IMemorySource source) where TC : struct, IMemoryController
+    {
+        IReadOnlyList<NodeSpec> specs = memory.Plan.Nodes;
+        NodeId first = specs[0].Physical;
+        Tree = (MemcgTree*)source.Map([new MemoryPart(Pages(MemcgTree.Bytes), first)], MemoryUse.Memcg);
+        Guarded<int>.Set(&Tree->Capacity, Plan.MaxGroups);
+        Guarded<int>.Set(&Tree->Cpus, cpus.Count);
+        Guarded<int>.Set(&Tree->Nodes, specs.Count);
+        Guarded<int>.Set(&Tree->SwapAccounting, Plan.SwapAccounting ? 1 : 0);
+        TestAndSetLock.Init(&Tree->Lock);
+        IntrusiveList.Init(&Tree->Free);
+
+        Guarded<nint>.Set(&Tree->Groups, (nint)source.Map([new MemoryPart(Pages((long)Plan.MaxGroups * Memcg.Bytes), first)], MemoryUse.Memcg));
+        byte* perNode = source.Map([.. specs.Select(n => new MemoryPart(Pages((long)Plan.MaxGroups * MemcgNode.Bytes), n.Physical))], MemoryUse.MemcgNode);
+        for (int i = 0; i < specs.Count; i++) Guarded<nint>.Set(&Tree->NodeBases + i, (nint)(perNode + (nuint)i * Pages((long)Plan.MaxGroups * MemcgNode.Bytes)));
+
+        nuint stride = Pages((long)Plan.MaxGroups * MemcgStatCpu.Bytes);
+        MemoryPart[] parts = new MemoryPart[cpus.Count];
+        for (int i = 0; i < parts.Length; i++) parts[i] = new MemoryPart(stride, new NodeId(Guarded<int>.Get(&cpus.Area(i)->NodeNumber)));
+        Guarded<nint>.Set(&Tree->StatBase, (nint)source.Map(parts, MemoryUse.PerCpu));
+        Guarded<nint>.Set(&Tree->StatStride, (nint)stride);
+
+        nint* nodes = MapNodes<TC>(source, specs, first);
+        for (int i = 0; i < cpus.Count; i++)
+        {
+            AccountingCpu* own = AccountingCpu.Of(cpus.Witness(i));
+            Guarded<nint>.Set(&own->StatBase, Guarded<nint>.Get(&Tree->StatBase) + i * (nint)stride);
+            GuardedPtr<MemcgTree>.Set(&own->Tree, Tree);
+            GuardedPtr<Guarded<nint>>.Set(&own->Nodes, (Guarded<nint>*)nodes);
+            Guarded<int>.Set(&own->NodeCount, specs.Count);
+            TC.InitCpu(cpus.Area(i));
+        }
+        for (int id = Plan.MaxGroups - 1; id >= 0; id--)
+        {
+            Memcg* memcg = MemcgTree.ById(Tree, id);
+            Guarded<int>.Set(&memcg->Id, id);
+            Guarded<nint>.Set(&memcg->Tree, (nint)Tree);
+            if (id != 0) IntrusiveList.Add(&Tree->Free, &memcg->Sibling);
+        }
+        IntrusiveList.Init(&Root->Sibling);
+        MemcgLife.Init<TC>(Tree, Root, null);
+    }
+
+    private nint* MapNodes<TC>(IMemorySource source, IReadOnlyList<NodeSpec> specs, NodeId first) where TC : struct, IMemoryController
+    {
+        var table = (nint*)source.Map([new MemoryPart(Pages(specs.Count * sizeof(nint)), first)], MemoryUse.Memcg);
+        byte* blocks = source.Map([.. specs.Select(n => new MemoryPart(Pages(AccountingNode.Bytes), n.Physical))], MemoryUse.Zones);
+        byte* metadata = TC.PageMetadataBytes == 0 ? null
+            : source.Map([.. specs.Select(n => new MemoryPart(Pages(n.Bytes / MemMap.FrameBytes * TC.PageMetadataBytes), n.Physical))], MemoryUse.PageMetadata);
+        long pfn = 0;
+        for (int i = 0; i < specs.Count; i++)
+        {
+            var node = (AccountingNode*)(blocks + (nuint)i * Pages(AccountingNode.Bytes));
+            long frames = specs[i].Bytes / MemMap.FrameBytes;
+            Guarded<int>.Set(&node->Index, i);
+            Guarded<long>.Set(&node->StartPfn, pfn);
+            Guarded<long>.Set(&node->EndPfn, pfn + frames);
+            GuardedPtr<MemcgTree>.Set(&node->Tree, Tree);
+            GuardedPtr<byte>.Set(&node->PageMetadata, metadata);
+            TC.InitNode(node);
+            table[i] = (nint)node;
+            pfn += frames;
+            if (metadata != null) metadata += Pages(frames * TC.PageMetadataBytes);
+        }
+        return table;
+    }
+
+    private static nuint Pages(long bytes) => (nuint)((bytes + MemMap.FrameBytes - 1) & -MemMap.FrameBytes);
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using MemcgNative.Allocator;
+using MemcgNative.Native;
+
+namespace MemcgNative.Accounting;
+
+/// <summary>What the books say, in pages, and everything that does not balance.</summary>
+/// <param name="Charged">Pages ever charged.</param>
+/// <param name="Uncharged">Pages ever uncharged.</param>
+/// <param name="Resident">Pages found charged by looking at every frame.</param>
+/// <param name="Stocked">Pages counted but held by stocks.</param>
+/// <param name="OnLists">Pages on LRU lists.</param>
+/// <param name="Groups">Groups in use, dying ones included.</param>
+/// <param name="Dying">Groups offline and not yet freed.</param>
+/// <param name="Wrong">One line for each thing that does not balance; empty when all does.</param>
+public sealed record Balance(long Charged, long Uncharged, long Resident, long Stocked, long OnLists, long Groups, long Dying, IReadOnlyList<string> Wrong)
+{
+    /// <summary>True when nothing is wrong.</summary>
+    public bool Holds => Wrong.Count == 0;
+}
+
+/// <summary>
+/// The books, checked against every frame, list and counter there is (spec 5.7; C-I1, C-I6, C-I8, B-I2 to B-I7, I1, I4). Only at
+/// quiescence: no operation in flight, this CPU's and all other CPUs' vectors drained.
+/// </summary>
+public static unsafe class Audit
+{
+    private struct Found
+    {
+        public long Pages, Anon, File;
+    }
+
+    /// <summary>Checks everything; allocates, so never inside a measured region.</summary>
+    public static Balance Run<TC>(in ThisCpu cpu) where TC : struct, IMemoryController
+    {
+        MemcgTree* tree = GuardedPtr<MemcgTree>.Get(&AccountingCpu.Of(cpu)->Tree);
+        var wrong = new List<string>();
+        int capacity = Guarded<int>.Get(&tree->Capacity);
+        var found = new Found[capacity];
+        long onLists = CountFrames<TC>(cpu, tree, found, wrong), listed = 0, charged = 0, uncharged = 0, stocked = 0;
+        for (int id = 0; id < capacity; id++)
+        {
+            Memcg* memcg = MemcgTree.ById(tree, id);
+            if (Css.StateOf(&memcg->Css) == CssState.Free)
+            {
+                if (found[id].Pages != 0) wrong.Add($"group {id} is freed, yet {found[id].Pages} pages name it");
+                continue;
+            }
+            for (int node = 0; node < Guarded<int>.Get(&tree->Nodes); node++)
+            {
+                TC.LruCheck(cpu, memcg, node, wrong);
+                for (LruList list = 0; list <= LruList.Unevictable; list++) listed += TC.LruCount(memcg, node, list);
+            }
+            stocked += StockedAnywhere<TC>(cpu, memcg);
+            if (Memcg.IsRoot(memcg)) continue; // its counter holds what its children hold, and its own pages are not counted (I1b)
+            CheckStatistics(memcg, found[id], wrong);
+            CheckCounter<TC>(cpu, tree, memcg, found, wrong);
+            charged += MemcgStat.Read(memcg, MemcgStatItem.PgpgIn);
+            uncharged += MemcgStat.Read(memcg, MemcgStatItem.PgpgOut);
+        }
+        if (onLists != listed) wrong.Add($"lru: {onLists} frames have the LRU bit, the lists count {listed}");
+        if (AtomicLong.Load(&tree->DeadResidue) is not 0 and var residue) wrong.Add($"{residue} groups were released with pages still counted");
+        charged += AtomicLong.Load(&tree->DeadCharged);
+        uncharged += AtomicLong.Load(&tree->DeadUncharged);
+        long resident = found.Sum(f => f.Pages);
+        if (charged != uncharged + resident) wrong.Add($"charged {charged} is not uncharged {uncharged} + resident {resident}");
+        return new Balance(charged, uncharged, resident, stocked, onLists, AtomicLong.Load(&tree->Count), AtomicLong.Load(&tree->Dying), wrong);
+    }
+
+    /// <summary>Looks at every frame: whose it is, whether it may be. Returns how many are on a list.</summary>
+    private static long CountFrames<TC>(in ThisCpu cpu, MemcgTree* tree, Found[] found, List<string> wrong) where TC : struct, IMemoryController
+    {
+        MemMap* map = MemMap.Of(cpu);
+        long onLists = 0;
+        for (long pfn = 0; pfn < Guarded<long>.Get(&map->Count); pfn++)
+        {
+            Page* page = MemMap.PageOf(map, new Pfn(pfn));
+            long flags = AtomicLong.Load(&page->Flags);
+            Memcg* owner = TC.OwnerOf(page, out bool used);
+            if ((flags & PageFlags.Lru) != 0) onLists++;
+            if (!used) continue;
+            if (PageOps.Count(page) == 0) wrong.Add($"pfn {pfn} has no reference, yet group {Guarded<int>.Get(&owner->Id)} pays for it");
+            int id = Guarded<int>.Get(&owner->Id);
+            found[id].Pages++;
+            if (PageMapping.IsAnon(page)) found[id].Anon++;
+            else found[id].File++;
+        }
+        return onLists;
+    }
+
+    private static void CheckStatistics(Memcg* memcg, in Found found, List<string> wrong)
+    {
+        int id = Guarded<int>.Get(&memcg->Id);
+        long rss = MemcgStat.Read(memcg, MemcgStatItem.Rss), cache = MemcgStat.Read(memcg, MemcgStatItem.Cache);
+        if (rss != found.Anon || cache != found.File) wrong.Add($"group {id}: rss {rss}, cache {cache}; the frames say {found.Anon}, {found.File}");
+        long balance = MemcgStat.Read(memcg, MemcgStatItem.PgpgIn) - MemcgStat.Read(memcg, MemcgStatItem.PgpgOut);
+        if (balance != found.Pages) wrong.Add($"group {id}: pgpgin - pgpgout is {balance}, {found.Pages} pages are charged");
+    }
+
+    /// <summary>usage = pages of the subtree + stocks of the subtree (I1); at most the limit, at least 0, at most the peak (5.7, 2).</summary>
+    private static void CheckCounter<TC>(in ThisCpu cpu, MemcgTree* tree, Memcg* memcg, Found[] found, List<string> wrong) where TC : struct, IMemoryController
+    {
+        long expected = 0;
+        for (int id = 1; id < found.Length; id++)
+        {
+            Memcg* below = MemcgTree.ById(tree, id);
+            if (Css.StateOf(&below->Css) != CssState.Free && Memcg.IsDescendant(below, memcg)) expected += found[id].Pages + StockedAnywhere<TC>(cpu, below);
+        }
+        int own = Guarded<int>.Get(&memcg->Id);
+        long usage = TC.Usage(memcg, CounterKind.Memory), limit = TC.Limit(memcg, CounterKind.Memory), peak = TC.Peak(memcg, CounterKind.Memory);
+        if (usage != expected) wrong.Add($"group {own}: usage {usage}, its pages and stocks are {expected}");
+        if (usage > limit) wrong.Add($"group {own}: usage {usage} over limit {limit}");
+        if (usage < 0) wrong.Add($"group {own}: usage {usage} below zero");
+        if (peak < usage) wrong.Add($"group {own}: peak {peak} below usage {usage}");
+    }
+
+    private static long StockedAnywhere<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController
+    {
+        CpuTable* table = cpu.Table;
+        long pages = 0;
+        for (int i = 0; i < Guarded<int>.Get(&table->Count); i++) pages += TC.StockedPages(CpuTable.Area(table, i), memcg);
+        return pages;
+    }
+}

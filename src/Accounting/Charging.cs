@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.Runtime.CompilerServices;
+using MemcgNative.Allocator;
+using MemcgNative.Native;
+
+namespace MemcgNative.Accounting;
+
+/// <summary>Two-phase charge: try_charge may reclaim and fail, commit binds the page, cancel gives back. Linux: mm/memcontrol.c 3.16 on.</summary>
+public static unsafe class Charging
+{
+    /// <summary>MEM_CGROUP_RECLAIM_RETRIES: rounds that free nothing before the charge fails.</summary>
+    public const int FruitlessRounds = 5;
+
+    /// <summary>
+    /// Charges pages to memcg. The root is not charged: it has no limit, and a shared counter for the whole machine is what the fast
+    /// path must never touch (the 3.17 regression). False after five fruitless rounds of reclaim.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryCharge<TC>(in ThisCpu cpu, Memcg* memcg, int pages, Gfp gfp) where TC : struct, IMemoryController
+    {
+        if (Memcg.IsRoot(memcg)) return true;
+        Unsafe.SkipInit(out Refusal refused);
+        return TC.TryCharge(cpu, memcg, pages, ref refused) || TryChargeSlow<TC>(cpu, memcg, pages, gfp, refused);
+    }
+
+    /// <summary>Makes room where the charge was refused, and tries again. Order as 3.19: reclaim, then once drain the stocks, then count the round.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static bool TryChargeSlow<TC>(in ThisCpu cpu, Memcg* memcg, int pages, Gfp gfp, Refusal refused) where TC : struct, IMemoryController
+    {
+        bool drained = false;
+        for (int fruitless = 0; (gfp & (Gfp.NoWait | Gfp.Atomic)) == 0 && fruitless < FruitlessRounds;)
+        {
+            AtomicLong.Add(&refused.Memcg->ReclaimRounds, 1);
+            long freed = Reclaim.Shrink<TC>(cpu, refused.Memcg, Math.Max(pages, Reclaim.Batch));
+            if (TC.TryCharge(cpu, memcg, pages, ref refused)) return true;
+            if (!drained)
+            {
+                TC.DrainStocks(cpu, refused.Memcg);
+                drained = true;
+                if (TC.TryCharge(cpu, memcg, pages, ref refused)) return true;
+            }
+            if (freed == 0) fruitless++;
+        }
+        AtomicLong.Add(&refused.Memcg->ChargesFailed, 1);
+        return false;
+    }
+
+    /// <summary>Binds page to memcg, which was charged for it; a page that somebody else bound meanwhile gives the charge back.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Commit<TC>(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon) where TC : struct, IMemoryController
+    {
+        if (Memcg.IsRoot(memcg)) return;
+        if (!TC.Commit(cpu, page, memcg, anon)) TC.Cancel(cpu, memcg, 1);
+    }
+
+    /// <summary>Gives back a charge that was never committed.</summary>
+    public static void Cancel<TC>(in ThisCpu cpu, Memcg* memcg, int pages) where TC : struct, IMemoryController
+    {
+        if (!Memcg.IsRoot(memcg)) TC.Cancel(cpu, memcg, pages);
+    }
+
+    /// <summary>get_mem_cgroup_from_mm: the group mm is in, with a css reference (the root's too). Put by Css.Put.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Memcg* MemcgOf(in ThisCpu cpu, MmStruct* mm)
+    {
+        Rcu.ReadLock(cpu);
+        Memcg* memcg = AtomicPtr<Memcg>.Load(&mm->Memcg);
+        // Only a space that is being moved out of a dying group loops; the mover's store of the new group ends it.
+        while (!Css.TryGetOnline(cpu, &memcg->Css)) memcg = AtomicPtr<Memcg>.AwaitNot(&mm->Memcg, memcg);
+        Rcu.ReadUnlock(cpu);
+        return memcg;
+    }
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.Runtime.CompilerServices;
+using MemcgNative.Allocator;
+using MemcgNative.Native;
+
+namespace MemcgNative.Accounting;
+
+/// <summary>One combination of the six answers. Nothing but forwarding: which neighbour a verb may call is decided here and nowhere else.</summary>
+public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem> : IMemoryController
+    where TCounter : struct, ICounterDesign
+    where TPageCgroup : struct, IPageCgroupDesign
+    where TLru : struct, ILruDesign
+    where TUncharge : struct, IUnchargeDesign
+    where TResidents : struct, IResidentsDesign
+    where TKmem : struct, IKmemDesign
+{
+    private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
+
+    /// <inheritdoc/>
+    public static string Describe => $"{TCounter.Name}, {TPageCgroup.Name}, {TLru.Name}, {TUncharge.Name}, {TResidents.Name}, {TKmem.Name}";
+
+    // Counter
+
+    /// <inheritdoc/>
+    [MethodImpl(Inline)]
+    public static bool TryCharge(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) => TCounter.TryCharge<TResidents>(cpu, memcg, pages, ref refused);
+    /// <inheritdoc/>
+    public static void ChargeForced(in ThisCpu cpu, Memcg* memcg, int pages) => TCounter.ChargeForced<TResidents>(cpu, memcg, pages);
+    /// <inheritdoc/>
+    public static void Cancel(in ThisCpu cpu, Memcg* memcg, int pages) => TCounter.Cancel<TResidents>(cpu, memcg, pages);
+    /// <inheritdoc/>
+    [MethodImpl(Inline)]
+    public static void UnchargeCounters(in ThisCpu cpu, Memcg* memcg, int memory, int memsw) => TCounter.Uncharge<TResidents>(cpu, memcg, memory, memsw);
+    /// <inheritdoc/>
+    public static void DrainStocks(in ThisCpu cpu, Memcg* root) => TCounter.DrainAll<TResidents>(cpu, root);
+    /// <inheritdoc/>
+    public static long StockedPages(CpuArea* area, Memcg* memcg) => TCounter.StockedPages(area, memcg);
+    /// <inheritdoc/>
+    public static long Usage(Memcg* memcg, CounterKind kind) => TCounter.Usage(memcg, kind);
+    /// <inheritdoc/>
+    public static long Peak(Memcg* memcg, CounterKind kind) => TCounter.Peak(memcg, kind);
+    /// <inheritdoc/>
+    public static long FailCount(Memcg* memcg, CounterKind kind) => TCounter.FailCount(memcg, kind);
+    /// <inheritdoc/>
+    public static long Limit(Memcg* memcg, CounterKind kind) => TCounter.Limit(memcg, kind);
+    /// <inheritdoc/>
+    public static bool TrySetLimit(Memcg* memcg, CounterKind kind, long pages) => TCounter.TrySetLimit(memcg, kind, pages);
+
+    // PageCgroup
+
+    /// <inheritdoc/>
+    public static int PageMetadataBytes => TPageCgroup.MetadataBytes;
+
+    /// <inheritdoc/>
+    [MethodImpl(Inline)]
+    public static bool Commit(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon)
+    {
+        if (!TPageCgroup.Commit<TLru>(cpu, page, memcg, anon)) return false;
+        MemcgStatCpu* stat = Memcg.OnCpu(cpu, memcg);
+        MemcgStatCpu.Add(stat, anon ? MemcgStatItem.Rss : MemcgStatItem.Cache, 1);
+        MemcgStatCpu.Add(stat, MemcgStatItem.PgpgIn, 1);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(Inline)]
+    public static bool TryClear(in ThisCpu cpu, Page* page, UnchargeType type, out Memcg* owner, out ClearedCharge charge) =>
+        TPageCgroup.TryClear<TLru>(cpu, page, type, out owner, out charge);
+
+    /// <inheritdoc/>
+    [MethodImpl(Inline)]
+    public static Memcg* OwnerOf(Page* page, out bool used) => TPageCgroup.OwnerOf(page, out used);
+
+    // Lru
+
+    /// <inheritdoc/>
+    public static void LruAdd(in ThisCpu cpu, Page** pages, int n) => TLru.Add<TPageCgroup>(cpu, pages, n);
+    /// <inheritdoc/>
+    public static void LruDelete(in ThisCpu cpu, Page** pages, int n) => TLru.Delete<TPageCgroup>(cpu, pages, n);
+    /// <inheritdoc/>
+    public static bool LruIsolate(in ThisCpu cpu, Page* page) => TLru.Isolate<TPageCgroup>(cpu, page);
+    /// <inheritdoc/>
+    public static int LruIsolateTail(in ThisCpu cpu, Memcg* memcg, int node, LruList list, Page** pages, int n) =>
+        TLru.IsolateTail<TPageCgroup>(cpu, memcg, node, list, pages, n);
+    /// <inheritdoc/>
+    public static void LruPutback(in ThisCpu cpu, Page** pages, int n) => TLru.Putback<TPageCgroup>(cpu, pages, n);
+    /// <inheritdoc/>
+    public static void LruActivate(in ThisCpu cpu, Page** pages, int n) => TLru.Activate<TPageCgroup>(cpu, pages, n);
+    /// <inheritdoc/>
+    public static void LruRotate(in ThisCpu cpu, Page** pages, int n) => TLru.Rotate<TPageCgroup>(cpu, pages, n);
+    /// <inheritdoc/>
+    public static long LruCount(Memcg* memcg, int node, LruList list) => TLru.Count(memcg, node, list);
+    /// <inheritdoc/>
+    public static void LruCheck(in ThisCpu cpu, Memcg* memcg, int node, ICollection<string> wrong) => TLru.Check<TPageCgroup>(cpu, memcg, node, wrong);
+
+    // Uncharge
+
+    /// <inheritdoc/>
+    [MethodImpl(Inline)]
+    public static void OnUnmap(in ThisCpu cpu, Page* page) => TUncharge.OnUnmap<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page);
+    /// <inheritdoc/>
+    public static void OnCacheRemoved(in ThisCpu cpu, Page* page) =>
+        TUncharge.OnCacheRemoved<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page);
+    /// <inheritdoc/>
+    public static void OnFinalPut(in ThisCpu cpu, Page** pages, int n) =>
+        TUncharge.OnFinalPut<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, pages, n);
+
+    // Life
+
+    /// <inheritdoc/>
+    public static void OnOffline(in ThisCpu cpu, Memcg* memcg)
+    {
+        TKmem.OnOffline<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, memcg);
+        TResidents.OnOffline<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, memcg);
+    }
+
+    /// <inheritdoc/>
+    public static void InitMemcg(Memcg* memcg, Memcg* parent)
+    {
+        TCounter.InitMemcg(memcg, parent);
+        TPageCgroup.InitMemcg(memcg);
+        TLru.InitMemcg(memcg);
+        TResidents.InitMemcg(memcg);
+        TKmem.InitMemcg(memcg, parent);
+    }
+
+    /// <inheritdoc/>
+    public static void InitMemcgNode(MemcgNode* memcgNode)
+    {
+        TLru.InitMemcgNode(memcgNode);
+        TKmem.InitMemcgNode(memcgNode);
+    }
+
+    /// <inheritdoc/>
+    public static void InitCpu(CpuArea* area)
+    {
+        TCounter.InitCpu<TResidents>(area);
+        TPageCgroup.InitCpu(area);
+        TLru.InitCpu(area);
+        TUncharge.InitCpu(area);
+        TKmem.InitCpu(area);
+    }
+
+    /// <inheritdoc/>
+    public static void InitNode(AccountingNode* node)
+    {
+        TPageCgroup.InitNode(node);
+        TLru.InitNode(node);
+    }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using MemcgNative.Allocator;
+using MemcgNative.Native;
+
+namespace MemcgNative.Accounting;
+
+/// <summary>Which counter: Linux 3.19 has memory, memsw and kmem per group.</summary>
+public enum CounterKind
+{
+    /// <summary>All charged memory.</summary>
+    Memory,
+    /// <summary>Memory plus swap.</summary>
+    Memsw,
+    /// <summary>Kernel memory, also part of memory.</summary>
+    Kmem,
+}
+
+/// <summary>Why a page stops being charged. Linux: MEM_CGROUP_CHARGE_TYPE_*, 2.6.24 to 3.16.</summary>
+public enum UnchargeType
+{
+    /// <summary>Last unmap of an anonymous page.</summary>
+    Mapped,
+    /// <summary>Removal from the page cache.</summary>
+    Cache,
+    /// <summary>Swap cache deleted by swap-out: the memsw part moves to the swap entry.</summary>
+    SwapOut,
+    /// <summary>Swap cache deleted for any other reason.</summary>
+    Drop,
+    /// <summary>The group is being emptied.</summary>
+    Force,
+    /// <summary>The last reference is gone (2014).</summary>
+    FinalPut,
+}
+
+/// <summary>What a page gave back when its owner was cleared, in pages per counter.</summary>
+public readonly record struct ClearedCharge(int Memory, int Memsw, int Anon, int File)
+{
+    /// <summary>Pages that were charged, of whatever kind.</summary>
+    public int Pages => Anon + File;
+}
+
+/// <summary>Where a charge was refused.</summary>
+public unsafe struct Refusal
+{
+    /// <summary>The group whose counter is at its limit.</summary>
+    public Memcg* Memcg;
+    /// <summary>Which of its counters.</summary>
+    public CounterKind Kind;
+}
+
+/// <summary>
+/// The six answers bundled: the one type argument of Mm, reclaim and the workloads. Each verb forwards to one axis and hands it the
+/// neighbours it may call as type arguments (the seams of src/README.md), so that no design ever names another.
+/// </summary>
+public unsafe interface IMemoryController
+{
+    /// <summary>The six answers, for result files: "PageCounter+SingleSlotStock(64), OwnerWord, ...".</summary>
+    static abstract string Describe { get; }
+
+    // Counter
+
+    /// <summary>Charges pages to memcg and its ancestors, or nothing at all and says who refused.</summary>
+    static abstract bool TryCharge(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused);
+    /// <summary>Charges without asking the limit.</summary>
+    static abstract void ChargeForced(in ThisCpu cpu, Memcg* memcg, int pages);
+    /// <summary>Gives a charge back that no page ever carried (cancel_charge).</summary>
+    static abstract void Cancel(in ThisCpu cpu, Memcg* memcg, int pages);
+    /// <summary>Takes pages off the counters of memcg and its ancestors.</summary>
+    static abstract void UnchargeCounters(in ThisCpu cpu, Memcg* memcg, int memory, int memsw);
+    /// <summary>Asks every CPU to return stocked pages of root's subtree; this CPU does so at once, others at their next poll.</summary>
+    static abstract void DrainStocks(in ThisCpu cpu, Memcg* root);
+    /// <summary>Pages of memcg that the stock of one CPU holds; exact at quiescence.</summary>
+    static abstract long StockedPages(CpuArea* area, Memcg* memcg);
+    /// <summary>Pages charged now.</summary>
+    static abstract long Usage(Memcg* memcg, CounterKind kind);
+    /// <summary>Most pages ever seen by a charge; racy (S4).</summary>
+    static abstract long Peak(Memcg* memcg, CounterKind kind);
+    /// <summary>Charges refused at this counter; racy (S4).</summary>
+    static abstract long FailCount(Memcg* memcg, CounterKind kind);
+    /// <summary>Limit in pages.</summary>
+    static abstract long Limit(Memcg* memcg, CounterKind kind);
+    /// <summary>Sets the limit; false when usage is above it.</summary>
+    static abstract bool TrySetLimit(Memcg* memcg, CounterKind kind, long pages);
+
+    // PageCgroup
+
+    /// <summary>Bytes of memcg metadata per frame beside struct page.</summary>
+    static abstract int PageMetadataBytes { get; }
+    /// <summary>Makes memcg the owner of page; false when the page already has one: the caller gives the charge back.</summary>
+    static abstract bool Commit(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon);
+    /// <summary>Ends the ownership if type says so; false when there is nothing to give back.</summary>
+    static abstract bool TryClear(in ThisCpu cpu, Page* page, UnchargeType type, out Memcg* owner, out ClearedCharge charge);
+    /// <summary>The page's owner; used says whether it is charged.</summary>
+    static abstract Memcg* OwnerOf(Page* page, out bool used);
+
+    // Lru
+
+    /// <summary>Puts pages on their lists; they come from a pagevec, whose references keep them alive.</summary>
+    static abstract void LruAdd(in ThisCpu cpu, Page** pages, int n);
+    /// <summary>Takes pages whose last reference is gone off their lists; pages that are on none are skipped.</summary>
+    static abstract void LruDelete(in ThisCpu cpu, Page** pages, int n);
+    /// <summary>Takes one page off its list for the caller, who holds a reference; false when somebody else has it.</summary>
+    static abstract bool LruIsolate(in ThisCpu cpu, Page* page);
+    /// <summary>Takes up to n pages off the tail of one list of memcg on node, each with a reference; returns how many.</summary>
+    static abstract int LruIsolateTail(in ThisCpu cpu, Memcg* memcg, int node, LruList list, Page** pages, int n);
+    /// <summary>Puts isolated pages back, relocking for every page (B4); the caller drops the references afterwards.</summary>
+    static abstract void LruPutback(in ThisCpu cpu, Page** pages, int n);
+    /// <summary>Activates pages that are on an inactive list.</summary>
+    static abstract void LruActivate(in ThisCpu cpu, Page** pages, int n);
+    /// <summary>Moves pages to the tail of the inactive list (end of writeback).</summary>
+    static abstract void LruRotate(in ThisCpu cpu, Page** pages, int n);
+    /// <summary>Pages on one list of memcg on node, as counted.</summary>
+    static abstract long LruCount(Memcg* memcg, int node, LruList list);
+    /// <summary>Compares counts with walks and links with owners for the lists of memcg on node; adds a line for each thing wrong.</summary>
+    static abstract void LruCheck(in ThisCpu cpu, Memcg* memcg, int node, ICollection<string> wrong);
+
+    // Uncharge
+
+    /// <summary>mapcount reached 0.</summary>
+    static abstract void OnUnmap(in ThisCpu cpu, Page* page);
+    /// <summary>The page left the page cache.</summary>
+    static abstract void OnCacheRemoved(in ThisCpu cpu, Page* page);
+    /// <summary>The last references of these pages are gone and they are on no list.</summary>
+    static abstract void OnFinalPut(in ThisCpu cpu, Page** pages, int n);
+
+    // Life
+
+    /// <summary>The group goes offline: kernel objects first, then user pages.</summary>
+    static abstract void OnOffline(in ThisCpu cpu, Memcg* memcg);
+
+    /// <summary>Prepares every axis' state in a new group; parent is null for the root.</summary>
+    static abstract void InitMemcg(Memcg* memcg, Memcg* parent);
+    /// <summary>Prepares every axis' state of a new group on one node.</summary>
+    static abstract void InitMemcgNode(MemcgNode* memcgNode);
+    /// <summary>Prepares every axis' per-CPU state.</summary>
+    static abstract void InitCpu(CpuArea* area);
+    /// <summary>Prepares every axis' state on a memory node.</summary>
+    static abstract void InitNode(AccountingNode* node);
+}

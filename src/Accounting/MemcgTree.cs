@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using MemcgNative.Native;
+
+namespace MemcgNative.Accounting;
+
+/// <summary>
+/// All groups: the arrays they live in and the one lock under which the tree changes (Linux: cgroup_mutex). Charging never takes it.
+/// </summary>
+/// <remarks>
+/// Capacity is fixed at set-up, as the id space of Linux is (65535, spec 3.8): a full table refuses a new group. Ids are handed out
+/// last-freed first, so that the reuse of an id (race D15) is the common case here and not a rarity.
+/// </remarks>
+[SharedState, StructLayout(LayoutKind.Explicit, Size = Bytes)]
+public unsafe struct MemcgTree
+{
+    /// <summary>Bytes of the tree itself.</summary>
+    public const int Bytes = 1024;
+    /// <summary>Most nodes one tree can serve.</summary>
+    public const int MaxNodes = 64;
+
+    /// <summary>I: groups the arrays hold.</summary>
+    [FieldOffset(0)] public Guarded<int> Capacity;
+    /// <summary>I: CPUs with statistics.</summary>
+    [FieldOffset(4)] public Guarded<int> Cpus;
+    /// <summary>I: memory nodes.</summary>
+    [FieldOffset(8)] public Guarded<int> Nodes;
+    /// <summary>I: 1 when memory+swap is counted (Linux: do_swap_account).</summary>
+    [FieldOffset(12)] public Guarded<int> SwapAccounting;
+    /// <summary>I: first group; group i lies i * Memcg.Bytes further.</summary>
+    [FieldOffset(16)] public Guarded<nint> Groups;
+    /// <summary>I: statistics of CPU 0, group 0.</summary>
+    [FieldOffset(24)] public Guarded<nint> StatBase;
+    /// <summary>I: bytes from one CPU's statistics to the next CPU's.</summary>
+    [FieldOffset(32)] public Guarded<nint> StatStride;
+
+    /// <summary>L: protects the tree's shape, the free list and the states of Css (Linux: cgroup_mutex).</summary>
+    [FieldOffset(128)] public LockWord Lock;
+    /// <summary>L: under <see cref="Lock"/>: groups not in use.</summary>
+    [FieldOffset(136)] public ListHead Free;
+    /// <summary>A: groups offline and not yet freed (Linux: nr_dying_descendants of the root).</summary>
+    [FieldOffset(152)] public AtomicLong Dying;
+    /// <summary>A: groups in use, dying ones included (Linux: /proc/cgroups num_cgroups).</summary>
+    [FieldOffset(160)] public AtomicLong Count;
+
+    /// <summary>A: pages ever charged to groups that are freed by now.</summary>
+    [FieldOffset(168)] public AtomicLong DeadCharged;
+    /// <summary>A: pages ever uncharged from them.</summary>
+    [FieldOffset(176)] public AtomicLong DeadUncharged;
+    /// <summary>A: groups released while their own counter was not 0.</summary>
+    [FieldOffset(184)] public AtomicLong DeadResidue;
+
+    /// <summary>I: per node the base of its MemcgNode array; <see cref="MaxNodes"/> entries follow.</summary>
+    [FieldOffset(256)] public Guarded<nint> NodeBases;
+
+    /// <summary>The MemcgNode array of node.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static nint NodeBase(MemcgTree* tree, int node) => Guarded<nint>.Get(&tree->NodeBases + node);
+
+    /// <summary>The root group.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Memcg* Root(MemcgTree* tree) => (Memcg*)Guarded<nint>.Get(&tree->Groups);
+
+    /// <summary>Group by id, in use or not.</summary>
+    public static Memcg* ById(MemcgTree* tree, int id) => (Memcg*)((byte*)Root(tree) + (nint)id * Memcg.Bytes);
+
+    /// <summary>Statistics of memcg on one CPU.</summary>
+    public static MemcgStatCpu* Stat(MemcgTree* tree, Memcg* memcg, int cpu) =>
+        (MemcgStatCpu*)(Guarded<nint>.Get(&tree->StatBase) + cpu * Guarded<nint>.Get(&tree->StatStride) + (nint)Guarded<int>.Get(&memcg->Id) * MemcgStatCpu.Bytes);
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using MemcgNative.Allocator;
+using MemcgNative.Native;
+// The page-table lock is substrate, no axis: its kind is fixed.
+using PageTableLock = MemcgNative.Native.TestAndSetLock;
+
+namespace MemcgNative.Accounting;
+
+/// <summary>
+/// An address space of private anonymous memory: one level of page table entries, one lock per 512 of them (a page table page), and the
+/// group that pays for what is faulted in. Linux: struct mm_struct with its page tables and mm_owner's css_set.
+/// </summary>
+/// <remarks>No rmap chains: a private page has one place, named by page->mapping and page->index, so reclaim finds its entry from there.</remarks>
+[SharedState, StructLayout(LayoutKind.Explicit, Size = 128)]
+public unsafe struct MmStruct
+{
+    /// <summary>Entries one lock guards.</summary>
+    public const int EntriesPerLock = 512;
+
+    /// <summary>A: the group that pays; read under RCU. Holds a css reference, so the group stays online while the space is in it.</summary>
+    [FieldOffset(0)] public AtomicPtr<Memcg> Memcg;
+    /// <summary>I: number of entries.</summary>
+    [FieldOffset(8)] public Guarded<long> Entries;
+    /// <summary>I: first entry: Page*, 0 = not mapped; L: under its lock.</summary>
+    [FieldOffset(16)] public GuardedPtr<GuardedPtr<Page>> Table;
+    /// <summary>I: first lock; lock i guards entries 512i to 512i+511. A line each.</summary>
+    [FieldOffset(24)] public GuardedPtr<byte> Locks;
+
+    /// <summary>Bytes of table and locks for a space of entries pages.</summary>
+    public static long TableBytes(long entries) => entries * 8 + (entries + EntriesPerLock - 1) / EntriesPerLock * CacheLine.Size;
+
+    /// <summary>Makes an empty space in memory of <see cref="TableBytes"/> zeroed bytes.</summary>
+    public static void Init(MmStruct* mm, long entries, byte* memory)
+    {
+        AtomicPtr<Accounting.Memcg>.Init(&mm->Memcg, null);
+        Guarded<long>.Set(&mm->Entries, entries);
+        GuardedPtr<GuardedPtr<Page>>.Set(&mm->Table, (GuardedPtr<Page>*)memory);
+        GuardedPtr<byte>.Set(&mm->Locks, memory + entries * 8);
+        for (long i = 0; i < entries; i++) GuardedPtr<Page>.Set(Entry(mm, i), null);
+        for (long i = 0; i < entries; i += EntriesPerLock) PageTableLock.Init(LockOf(mm, i));
+    }
+
+    /// <summary>The entry of one page.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static GuardedPtr<Page>* Entry(MmStruct* mm, long index) => GuardedPtr<GuardedPtr<Page>>.Get(&mm->Table) + index;
+
+    /// <summary>The lock of its page table page.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static LockWord* LockOf(MmStruct* mm, long index) => (LockWord*)(GuardedPtr<byte>.Get(&mm->Locks) + (index >> 9) * CacheLine.Size);
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.Runtime.CompilerServices;
+using MemcgNative.Allocator;
+using MemcgNative.Native;
+
+namespace MemcgNative.Accounting;
+
+// The problem, in its author's terms: with pages charged under proper serialisation and uncharged after the last reference, nobody can
+// look at the owner while it changes. The lock, the bits and the whole second array are then unnecessary; one word in struct page is left.
+//
+//   free (0) --commit--> owner --final put--> free (0)
+//
+//   operation   commit   clear   OwnerOf        X: the caller excludes the other, -: free
+//   commit         X       X        X *         * by page lock, LRU isolation or an exclusive reference (Documentation of 3.19)
+//   clear          X       X        X *
+//
+// (A) commit happens before the page becomes reachable: the page-table lock, the page lock or the LRU lock publishes it (R-C1).
+// (B) every access happens before the last reference is dropped, which is a full-fence RMW and precedes clear (R-C2).
+
+/// <summary>One plain word in struct page names the owner. Linux: page->mem_cgroup, 3.19.</summary>
+[PatchSeries("Johannes Weiner", "2014-11-02", "mm: embed the memcg pointer directly into struct page", "merged in 3.19 (1306a85aed3e)")]
+public readonly unsafe struct OwnerWord : IPageCgroupDesign
+{
+    /// <inheritdoc/>
+    public static string Name => "OwnerWord";
+    /// <inheritdoc/>
+    public static int MetadataBytes => 0;
+    /// <inheritdoc/>
+    public static bool WordClearAtFree => true;
+
+    /// <inheritdoc/>
+    public static void InitMemcg(Memcg* memcg) { }
+    /// <inheritdoc/>
+    public static void InitCpu(CpuArea* area) { }
+    /// <inheritdoc/>
+    public static void InitNode(AccountingNode* node) { }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Commit<TLru>(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon) where TLru : struct, ILruDesign
+    {
+        if (AtomicLong.Load(&page->Memcg) != 0) return false;
+        AtomicLong.Store(&page->Memcg, (long)memcg);
+        TLru.OnOwned(cpu, page, memcg);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryClear<TLru>(in ThisCpu cpu, Page* page, UnchargeType type, out Memcg* owner, out ClearedCharge charge) where TLru : struct, ILruDesign
+    {
+        owner = (Memcg*)AtomicLong.Load(&page->Memcg);
+        if (owner == null)
+        {
+            charge = default;
+            return false;
+        }
+        TLru.OnDisowned(cpu, page, owner);
+        AtomicLong.Store(&page->Memcg, 0);
+        bool anon = PageMapping.IsAnon(page);
+        charge = new ClearedCharge(1, 1, anon ? 1 : 0, anon ? 0 : 1);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Memcg* OwnerOf(Page* page, out bool used)
+    {
+        var owner = (Memcg*)AtomicLong.Load(&page->Memcg);
+        used = owner != null;
+        return owner;
+    }
+}

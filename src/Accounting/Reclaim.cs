@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using MemcgNative.Allocator;
+using MemcgNative.Native;
+using PageTableLock = MemcgNative.Native.TestAndSetLock;
+
+namespace MemcgNative.Accounting;
+
+/// <summary>
+/// Reclaim on behalf of a group at its limit: walks the lists of its subtree from the tail and frees clean pages. Linux:
+/// try_to_free_mem_cgroup_pages, mm/vmscan.c.
+/// </summary>
+/// <remarks>Dropped from Linux: priorities, generations, shrinkers, the scan balance between file and anonymous pages. Kept: isolation in
+/// batches, page lock by trylock, unmap through the page's place, freeze before free, putback that relocks for every page.</remarks>
+public static unsafe class Reclaim
+{
+    /// <summary>SWAP_CLUSTER_MAX: pages isolated per lock hold.</summary>
+    public const int Batch = 32;
+
+    private static ReadOnlySpan<LruList> Order => [LruList.InactiveFile, LruList.InactiveAnon];
+
+    /// <summary>Tries to free wanted pages from root's subtree; returns pages freed. One round: every list is scanned once at most.</summary>
+    public static long Shrink<TC>(in ThisCpu cpu, Memcg* root, long wanted) where TC : struct, IMemoryController
+    {
+        Mm.LruAddDrain<TC>(cpu);
+        MemcgTree* tree = Memcg.TreeOf(root);
+        long freed = 0;
+        for (int id = 0; id < Guarded<int>.Get(&tree->Capacity) && freed < wanted; id++)
+        {
+            Memcg* memcg = TryGet(cpu, tree, id, root);
+            if (memcg == null) continue;
+            for (int node = 0; node < Guarded<int>.Get(&tree->Nodes) && freed < wanted; node++)
+                freed += ShrinkNode<TC>(cpu, memcg, node, wanted - freed);
+            Css.Put(cpu, &memcg->Css);
+        }
+        return freed;
+    }
+
+    /// <summary>The group with this id if it is alive and below root, with a css reference.</summary>
+    private static Memcg* TryGet(in ThisCpu cpu, MemcgTree* tree, int id, Memcg* root)
+    {
+        using var rcu = new RcuReadGuard(cpu);
+        Memcg* memcg = MemcgTree.ById(tree, id);
+        if (Css.StateOf(&memcg->Css) == CssState.Free || !Css.TryGet(cpu, &memcg->Css)) return null;
+        if (Memcg.IsDescendant(memcg, root)) return memcg;
+        Css.Put(cpu, &memcg->Css);
+        return null;
+    }
+
+    private static long ShrinkNode<TC>(in ThisCpu cpu, Memcg* memcg, int node, long wanted) where TC : struct, IMemoryController
+    {
+        long freed = 0;
+        foreach (LruList inactive in Order)
+        {
+            if (TC.LruCount(memcg, node, inactive) < TC.LruCount(memcg, node, inactive + 1)) Deactivate<TC>(cpu, memcg, node, inactive + 1);
+            for (long left = TC.LruCount(memcg, node, inactive); left > 0 && freed < wanted; left -= Batch)
+            {
+                long got = ShrinkBatch<TC>(cpu, memcg, node, inactive);
+                if (got < 0) break;
+                freed += got;
+            }
+        }
+        return freed;
+    }
+
+    /// <summary>shrink_active_list: the oldest active pages become inactive.</summary>
+    private static void Deactivate<TC>(in ThisCpu cpu, Memcg* memcg, int node, LruList active) where TC : struct, IMemoryController
+    {
+        Page** pages = stackalloc Page*[Batch];
+        int n = TC.LruIsolateTail(cpu, memcg, node, active, pages, Batch);
+        for (int i = 0; i < n; i++) PageOps.Clear(pages[i], PageFlags.Active);
+        TC.LruPutback(cpu, pages, n);
+        Mm.ReleasePages<TC>(cpu, pages, n);
+    }
+
+    /// <summary>One hold of the list lock: isolate, free what can be freed, put the rest back. -1 when the list gave nothing.</summary>
+    private static long ShrinkBatch<TC>(in ThisCpu cpu, Memcg* memcg, int node, LruList list) where TC : struct, IMemoryController
+    {
+        Page** isolated = stackalloc Page*[Batch];
+        Page** free = stackalloc Page*[Batch];
+        int n = TC.LruIsolateTail(cpu, memcg, node, list, isolated, Batch), kept = 0, freed = 0;
+        if (n == 0) return -1;
+        for (int i = 0; i < n; i++)
+        {
+            if (TryFree<TC>(cpu, isolated[i])) free[freed++] = isolated[i];
+            else isolated[kept++] = isolated[i];
+        }
+        TC.LruPutback(cpu, isolated, kept);
+        Mm.ReleasePages<TC>(cpu, isolated, kept);
+        if (freed == 0) return 0;
+        MemcgStatCpu.Add(Memcg.OnCpu(cpu, memcg), MemcgStatItem.PgReclaimed, freed);
+        Mm.FreeUnreferenced<TC>(cpu, free, freed);
+        return freed;
+    }
+
+    /// <summary>shrink_page_list for one page: lock, unmap, freeze. True when the page is ours alone with count 0.</summary>
+    private static bool TryFree<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController
+    {
+        if (!PageOps.TryLock(page)) return false;
+        bool ours = !PageOps.Test(page, PageFlags.Dirty | PageFlags.Writeback | PageFlags.Unevictable)
+            && TryUnmap<TC>(cpu, page)
+            && PageOps.Freeze(page, 1); // the isolation's reference is the last; getters fail from here on
+        PageOps.Unlock(page);
+        return ours;
+    }
+
+    /// <summary>try_to_unmap for a private page: its one entry is cleared and the mapping's reference dropped.</summary>
+    private static bool TryUnmap<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController
+    {
+        if (!PageMapping.IsAnon(page)) return AtomicInt.Load(&page->MapCount) == 0;
+        MmStruct* mm = PageMapping.AnonSpace(page);
+        long index = AtomicLong.Load(&page->Index);
+        LockWord* ptl = MmStruct.LockOf(mm, index);
+        PageTableLock.Acquire(cpu, ptl);
+        GuardedPtr<Page>* entry = MmStruct.Entry(mm, index);
+        if (GuardedPtr<Page>.Get(entry) == page)
+        {
+            GuardedPtr<Page>.Set(entry, null);
+            Mm.RemoveRmap<TC>(cpu, page);
+            if (PageOps.PutAndTest(page)) Bug.Fail("reclaim: the isolation's own reference was lost (page)", (long)page);
+        }
+        PageTableLock.Release(cpu, ptl);
+        return AtomicInt.Load(&page->MapCount) == 0;
+    }
+}

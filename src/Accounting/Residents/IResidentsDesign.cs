@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using MemcgNative.Native;
+
+namespace MemcgNative.Accounting;
+
+/// <summary>What becomes of a dead group's user pages?</summary>
+public unsafe interface IResidentsDesign : IChargePin
+{
+    /// <summary>Name users choose it by.</summary>
+    static abstract string Name { get; }
+
+    /// <summary>Prepares a new group's state.</summary>
+    static abstract void InitMemcg(Memcg* memcg);
+
+    /// <summary>The group goes offline: no task is left in it, its counters may still hold pages.</summary>
+    static abstract void OnOffline<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController;
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using MemcgNative.Accounting;
+using MemcgNative.Allocator;
+using MemcgNative.Native;
+using Xunit;
+
+namespace MemcgNative.Tests.Unit;
+
+/// <summary>A checker is believed only after its broken twin was caught: each test damages one thing and reads what the audit says.</summary>
+public sealed unsafe class AuditTests
+{
+    private static void Expect(string text, Action<AccountingBox<NoStock>> damage)
+    {
+        using var box = new AccountingBox<NoStock>();
+        box.Inhabited();
+        box.FaultAll(0, 20);
+        box.AssertBalanced();
+        damage(box);
+        Balance balance = box.Audit(quiesce: false);
+        Assert.Contains(balance.Wrong, w => w.Contains(text, StringComparison.Ordinal));
+    }
+
+    private static Memcg* GroupOf(AccountingBox<NoStock> box) => AtomicPtr<Memcg>.Load(&box.Space()->Memcg);
+    private static Page* PageAt(AccountingBox<NoStock> box, long index) => Mm.Lookup(box.Cpu(), box.Space(), index);
+
+    [Fact]
+    public void A_counter_that_lost_a_page_is_seen() =>
+        Expect("usage 19, its pages and stocks are 20", box => NoStock.UnchargeCounters(box.Cpu(), GroupOf(box), 1, 1));
+
+    [Fact]
+    public void A_counter_over_its_limit_is_seen() =>
+        Expect("usage 20 over limit 10", box => AtomicLong.Store(PageCounter40.Limit(PageCounter<PageCounter40>.Of(GroupOf(box), CounterKind.Memory)), 10));
+
+    [Fact]
+    public void A_peak_below_usage_is_seen() =>
+        Expect("peak 3 below usage 20", box => AtomicLong.Store(PageCounter40.Watermark(PageCounter<PageCounter40>.Of(GroupOf(box), CounterKind.Memory)), 3));
+
+    [Fact]
+    public void A_page_whose_owner_vanished_is_seen() =>
+        Expect("its pages and stocks are 19", box => AtomicLong.Store(&PageAt(box, 3)->Memcg, 0));
+
+    [Fact]
+    public void A_statistic_that_drifted_is_seen() =>
+        Expect("rss 21, cache 0; the frames say 20, 0", box => MemcgStatCpu.Add(Memcg.OnCpu(box.Cpu(), GroupOf(box)), MemcgStatItem.Rss, 1));
+
+    [Fact]
+    public void An_event_counted_twice_is_seen() =>
+        Expect("charged 21 is not uncharged 0 + resident 20", box => MemcgStatCpu.Add(Memcg.OnCpu(box.Cpu(), GroupOf(box)), MemcgStatItem.PgpgIn, 1));
+
+    [Fact]
+    public void A_list_length_that_lies_is_seen() =>
+        Expect("count 21, walk 20", box => Lruvec.Resize((Lruvec*)((byte*)Memcg.OnNode(GroupOf(box), 0) + MemcgNode.LruSlot), LruList.InactiveAnon, 1));
+
+    [Fact]
+    public void A_listed_page_without_its_bit_is_seen() =>
+        Expect("without the LRU bit", box => PageOps.Clear(PageAt(box, 5), PageFlags.Lru));
+
+    [Fact]
+    public void A_page_on_the_wrong_list_is_seen() =>
+        Expect("belongs on ActiveAnon", box => PageOps.Set(PageAt(box, 5), PageFlags.Active));
+
+    [Fact]
+    public void A_page_on_the_list_of_another_group_is_seen() =>
+        Expect("belongs to group", box =>
+        {
+            Memcg* other = box.Group();
+            AtomicLong.Store(&PageAt(box, 5)->Memcg, (long)other);
+        });
+
+    [Fact]
+    public void A_free_page_that_is_paid_for_is_seen() =>
+        Expect("has no reference, yet group", box => AtomicInt.Store(&PageAt(box, 5)->RefCount, 0));
+
+    [Fact]
+    public void A_broken_link_ends_the_walk_at_once()
+    {
+        using var box = new AccountingBox<NoStock>();
+        box.Inhabited();
+        box.FaultAll(0, 20);
+        box.AssertBalanced();
+        GuardedPtr<ListHead>.Set(&PageAt(box, 5)->Lru.Prev, &PageAt(box, 9)->Lru);
+        Assert.Throws<BugException>(() => box.Audit(quiesce: false));
+    }
+
+    [Fact]
+    public void Uncharging_more_than_was_charged_fails_at_once()
+    {
+        using var box = new AccountingBox<NoStock>();
+        Memcg* memcg = box.Group();
+        nint address = (nint)memcg;
+        Assert.Contains("below zero", Assert.Throws<BugException>(() => NoStock.UnchargeCounters(box.Cpu(), (Memcg*)address, 1, 1)).Message, StringComparison.Ordinal);
+    }
+}
