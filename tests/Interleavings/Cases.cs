@@ -7,6 +7,8 @@ internal static class Cases
     public static IReadOnlyList<Case> All { get; } =
     [
         .. LockCases.All,
+        .. ListCases.All,
+        .. RcuCases.All,
         .. LitmusCases.All,
     ];
 

@@ -89,6 +89,10 @@ internal static class LockCases
     public static IReadOnlyList<Case> All { get; } =
     [
         .. Of<TestAndSetLock>(),
+        .. Of<TicketLock>(),
+        .. Of<McsLock>(),
+        .. Of<BitLockKind<BitLock>>(),
+        .. Of<BitLockKind<ByteLock>>(),
         Case.Of<LockAsCode<NoAtomicLock, N2, N1>>("lock", "busted-no-rmw", "2x1", Expect.Broken),
         Case.Of<LockAsCode<NoRetryLock, N3, N1>>("lock", "busted-no-retry", "3x1", Expect.Broken),
     ];
