@@ -8,6 +8,8 @@ internal sealed class ExploreArguments
 {
     public bool List { get; private set; }
     public bool All { get; private set; }
+    /// <summary>Write the table of verdicts.</summary>
+    public bool Verdicts { get; private set; }
     public bool Json { get; private set; }
     public string? Case { get; private set; }
     /// <summary>-M, as everywhere; null: every design of the case.</summary>
@@ -26,6 +28,7 @@ internal sealed class ExploreArguments
             {
                 case "--list": a.List = true; continue;
                 case "--all": a.All = true; continue;
+                case "--verdicts": a.Verdicts = true; continue;
             }
             if (args[i].StartsWith('-') && i + 1 == args.Length)
             {
@@ -42,7 +45,7 @@ internal sealed class ExploreArguments
                 "--seed" => a.SetSeed(args[++i]),
                 "--handover" => a.SetHandover(args[++i]),
                 "--format" => a.SetFormat(args[++i]),
-                ['-', ..] => $"{args[i]} is no option; --list, --all, -M, --memory, --search, --schedule, --max, --seed, --handover, --format",
+                ['-', ..] => $"{args[i]} is no option; --list, --all, --verdicts, -M, --memory, --search, --schedule, --max, --seed, --handover, --format",
                 _ => a.SetCase(args[i]),
             };
             if (error.Length > 0) return false;
@@ -59,7 +62,7 @@ internal sealed class ExploreArguments
             if (memory == MemoryModel.SC && schedule.Memory == MemoryModel.TSO) error = "--memory sc: the schedule was found under tso and names store buffers; leave --memory out";
             Options = Options with { Memory = memory ?? schedule.Memory, Search = Search.Replay };
         }
-        else if (Case is null && !List && !All) error = "which case? memcgnative explore --list names them";
+        else if (Case is null && !List && !All && !Verdicts) error = "which case? memcgnative explore --list names them";
         return error.Length == 0;
     }
 

@@ -16,6 +16,11 @@ internal static class ExploreCommand
             return Usage;
         }
         if (a.List) return List(output);
+        if (a.Verdicts)
+        {
+            output.Write(Verdicts.Write());
+            return Exhausted;
+        }
         IReadOnlyList<Case> cases = a.All ? Cases.All : Cases.Find(a.Case!, a.Design);
         if (cases.Count == 0)
         {

@@ -134,7 +134,7 @@ internal static unsafe class Accesses
             return;
         }
         Run.CheckAlive();
-        if (Mutations.Hits(site, MutationOp.DropPlainStore)) return;
+        if (!LooksLikeCode(v, size) && Mutations.Hits(site, MutationOp.DropPlainStore)) return;
         int offset = Offset(p, size, site), cpu = Run.CurrentCpu;
         if (!Life.Writable(offset, size)) Run.Fail(Life.Fault(offset, size), $"plain write of {Names.Of(offset, size)} by CPU{cpu}: {Life.Describe(offset, size)}", site);
         int location = Locations.Of(offset, size);
@@ -142,6 +142,9 @@ internal static unsafe class Accesses
         if (Run.Tso && StoreBuffers.Holds(cpu, offset, size)) Run.BufferPlain(cpu, offset, size, v, location, site);
         else Arena.Write(offset, size, v);
     }
+
+    /// <summary>A function pointer: without it the program jumps to nowhere, which no explorer survives and no mutant has to show.</summary>
+    private static bool LooksLikeCode(long v, int size) => size == 8 && v > uint.MaxValue && Arena.PointsAt(v) < 0;
 
     public static void OnAlloc(void* p, nuint bytes, int site)
     {

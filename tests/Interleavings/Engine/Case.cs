@@ -68,6 +68,8 @@ internal sealed unsafe class Case
     /// <summary>Who takes part: 1s2c.</summary>
     public string Shape { get; }
     public Expect Expect { get; }
+    /// <summary>Takes more than a second: explore --all runs it, the test suite does not.</summary>
+    public bool Heavy { get; private init; }
     public int Cpus { get; private init; }
     public int Interrupts { get; private init; }
     public bool LocksAsCode { get; private init; }
@@ -82,10 +84,10 @@ internal sealed unsafe class Case
     /// <summary>What the verdict must be under a memory model.</summary>
     public bool MustFail(MemoryModel memory) => Expect == Expect.Broken || (Expect == Expect.BrokenUnderTso && memory == MemoryModel.TSO);
 
-    public static Case Of<T>(string id, string design = "", string shape = "", Expect expect = Expect.Exhausted) where T : struct, ICase =>
+    public static Case Of<T>(string id, string design = "", string shape = "", Expect expect = Expect.Exhausted, bool heavy = false) where T : struct, ICase =>
         new(id, design, shape, expect, &Thunks<T>.Setup, &Thunks<T>.Body, &Thunks<T>.Final, &Thunks<T>.Irq)
         {
-            Cpus = T.Cpus, Interrupts = T.Interrupts, LocksAsCode = T.LocksAsCode, ChecksLeaks = T.ChecksLeaks, ChecksUninitialised = T.ChecksUninitialised,
+            Heavy = heavy, Cpus = T.Cpus, Interrupts = T.Interrupts, LocksAsCode = T.LocksAsCode, ChecksLeaks = T.ChecksLeaks, ChecksUninitialised = T.ChecksUninitialised,
         };
 
     public void CallSetup() => setup();

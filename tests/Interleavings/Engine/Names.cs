@@ -40,7 +40,10 @@ internal static class Names
     public static string Value(long v)
     {
         int at = Arena.PointsAt(v);
-        return at > 0 ? "&" + Of(at, 1) : v.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        if (at <= 0) return v.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        foreach (Block b in blocks)
+            if (b.Offset == at) return "&" + b.Name;
+        return "&" + Of(at, 1);
     }
 
     private static string Field(Type type, int at, int size)

@@ -28,6 +28,7 @@ internal readonly unsafe struct ListUnderLock<TCpus, TLocked> : ICase where TCpu
         ThisCpu self = cpus[cpu];
         if (TLocked.N > 0) TestAndSetLock.Acquire(self, l);
         IntrusiveList.Remove(nodes + cpu);
+        if (IntrusiveList.NextOf(nodes + cpu) != IntrusiveList.Poison || IntrusiveList.PrevOf(nodes + cpu) != IntrusiveList.Poison) Bug.Fail("a removed node is not poisoned");
         if (TLocked.N > 0) TestAndSetLock.Release(self, l);
         if (TLocked.N > 0) TestAndSetLock.Acquire(self, l);
         IntrusiveList.Add(heads + 1, nodes + cpu);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+using System.Runtime.InteropServices;
 using MemcgNative.Native;
 
 namespace MemcgNative.Tests.Interleavings;
@@ -83,10 +84,12 @@ internal readonly unsafe struct FreeTwice : IFault
     }
 }
 
+/// <summary>Memory that is not the arena's. (Unmapped memory ends the process: taking a cell's address touches it.)</summary>
 internal readonly unsafe struct WildPointer : IFault
 {
     public static Verdict Verdict => Verdict.WildAccess;
-    public static void Body(int cpu, Cell2* cell, LockWord* locks) => AtomicLong.Load((AtomicLong*)0x7000_0000_0000);
+    private static readonly AtomicLong* elsewhere = (AtomicLong*)NativeMemory.AllocZeroed(8);
+    public static void Body(int cpu, Cell2* cell, LockWord* locks) => AtomicLong.Load(elsewhere);
 }
 
 internal readonly unsafe struct NeverFreed : IFault
