@@ -9,6 +9,8 @@ internal static class Cases
         .. LockCases.All,
         .. ListCases.All,
         .. RcuCases.All,
+        .. CounterCases.All,
+        .. StockCases.All,
         .. LitmusCases.All,
     ];
 
