@@ -207,6 +207,21 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     }
 
     /// <inheritdoc/>
+    /// <remarks>lrucare of 3.3: one hold of the zone's lock, so an isolator that has the page off its list puts it back under the new owner (B4).</remarks>
+    public static void Rehome<TSelf, TPc, TSwitch>(in ThisCpu cpu, Page* page, ref TSwitch change)
+        where TSelf : struct, ILruDesign where TPc : struct, IPageCgroupDesign where TSwitch : struct, IOwnerSwitch
+    {
+        var hold = new Hold();
+        int node = hold.Relock(cpu, page);
+        long flags = AtomicLong.Load(&page->Flags);
+        bool listed = (flags & PageFlags.Lru) != 0;
+        if (listed) Lruvec.Delete(VecOf<TPc>(cpu, page, node), page, Lruvec.ListOf(flags));
+        change.Run(cpu, page);
+        if (listed) Lruvec.Add(VecOf<TPc>(cpu, page, node), page, Lruvec.ListOf(flags));
+        hold.Unlock(cpu);
+    }
+
+    /// <inheritdoc/>
     public static long Count(Memcg* memcg, int node, LruList list) => Lruvec.Count(Vec(memcg, node), list);
 
     /// <inheritdoc/>
