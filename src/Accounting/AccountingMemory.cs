@@ -84,6 +84,7 @@ public sealed unsafe class AccountingMemory
             GuardedPtr<Guarded<nint>>.Set(&own->Nodes, (Guarded<nint>*)nodes);
             Guarded<int>.Set(&own->NodeCount, specs.Count);
             IoQueue.Init<TC>(cpus.Area(i));
+            LruDrain.Init<TC>(cpus.Area(i));
             TC.InitCpu(cpus.Area(i));
         }
         for (int id = Plan.MaxGroups - 1; id >= 0; id--)

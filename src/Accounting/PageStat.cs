@@ -26,7 +26,7 @@ public unsafe ref struct PageStat
         Rcu.ReadLock(cpu);
         Memcg* owner = TC.OwnerOf(page, out bool used);
         if (!used) return new PageStat { memcg = null };
-        if (AtomicInt.Load(&owner->Moving) == 0) return new PageStat { memcg = owner }; // (A) pairs with (B) in Residents/PageMover.cs
+        if (AtomicInt.Load(&owner->Moving) == 0) return new PageStat { memcg = owner }; // (A) pairs with (B) in PageMover.cs
         return BeginSlow<TC>(cpu, page, owner);
     }
 
