@@ -25,7 +25,7 @@ public unsafe class NativeCosts
         head = (ListHead*)Zeroed(2 * sizeof(ListHead));
         areas[0] = (nint)area;
         Guarded<int>.Set(&table->Count, 1);
-        *(void**)&table->Areas = areas;
+        GuardedPtr<Guarded<nint>>.Set(&table->Areas, (Guarded<nint>*)areas);
         GuardedPtr<CpuTable>.Set(&area->Table, table);
         IntrusiveList.Init(head);
         IntrusiveList.Add(head, head + 1);

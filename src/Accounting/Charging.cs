@@ -49,8 +49,7 @@ public static unsafe class Charging
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Commit<TC>(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon) where TC : struct, IMemoryController
     {
-        if (Memcg.IsRoot(memcg)) return;
-        if (!TC.Commit(cpu, page, memcg, anon)) TC.Cancel(cpu, memcg, 1);
+        if (!Memcg.IsRoot(memcg) && !TC.Commit(cpu, page, memcg, anon)) Cancel<TC>(cpu, memcg, 1);
     }
 
     /// <summary>
@@ -65,6 +64,7 @@ public static unsafe class Charging
     }
 
     /// <summary>Gives back a charge that was never committed.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static void Cancel<TC>(in ThisCpu cpu, Memcg* memcg, int pages) where TC : struct, IMemoryController
     {
         if (!Memcg.IsRoot(memcg)) TC.Cancel(cpu, memcg, pages);
@@ -74,13 +74,11 @@ public static unsafe class Charging
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Memcg* MemcgOf(in ThisCpu cpu, MmStruct* mm)
     {
-        using var rcu = new RcuReadGuard(cpu);
-        while (true)
-        {
-            Memcg* memcg = AtomicPtr<Memcg>.Load(&mm->Memcg);
-            if (Css.TryGetOnline(cpu, &memcg->Css)) return memcg;
-            // Only a space that is being moved out of a dying group comes here; the mover's store of the new group ends it.
-            AtomicPtr<Memcg>.AwaitNot(&mm->Memcg, memcg);
-        }
+        Rcu.ReadLock(cpu);
+        Memcg* memcg = AtomicPtr<Memcg>.Load(&mm->Memcg);
+        // Only a space that is being moved out of a dying group loops; the mover's store of the new group ends it.
+        while (!Css.TryGetOnline(cpu, &memcg->Css)) memcg = AtomicPtr<Memcg>.AwaitNot(&mm->Memcg, memcg);
+        Rcu.ReadUnlock(cpu);
+        return memcg;
     }
 }

@@ -67,7 +67,7 @@ public unsafe struct Css
 
     /// <summary>css_tryget_online: fails also after the kill. Call inside RCU. Put by <see cref="Put"/>.</summary>
     [MethodImpl(Inline)]
-    public static bool TryGetOnline(in ThisCpu cpu, Css* css) => PerCpuRef.TryGetLive(cpu, &css->Ref);
+    public static bool TryGetOnline(in ThisCpu cpu, Css* css) => PerCpuRef.TryGetLiveRcu(cpu, &css->Ref);
 
     /// <summary>css_put: the css must not be touched afterwards.</summary>
     [MethodImpl(Inline)]

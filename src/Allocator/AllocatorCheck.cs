@@ -67,7 +67,8 @@ public static unsafe class AllocatorCheck
                 for (long p = pfn; p < pfn + (1L << order); p++) Place(map, place, p, OnZone, broken);
                 free += 1L << order;
             }
-            if (blocks != Guarded<long>.Get(&area->NrBlocks)) broken.Add($"node index {index}: {blocks} blocks of order {order} on the list, {Guarded<long>.Get(&area->NrBlocks)} counted");
+            long counted = Guarded<long>.Get(&area->NrBlocks);
+            if (blocks != counted) broken.Add($"node index {index}: {blocks} blocks of order {order} on the list, {counted} counted");
         }
         if (free != AtomicLong.Load(&zone->NrFree)) broken.Add($"node index {index}: {free} free pages on the lists, {AtomicLong.Load(&zone->NrFree)} counted");
     }
@@ -76,8 +77,8 @@ public static unsafe class AllocatorCheck
     {
         MemMap* map = &memory.State->Map;
         PerCpuPages* list = memory.List(cpu, index);
-        int count = Guarded<int>.Get(&list->Count);
-        if (count < 0 || count >= Guarded<int>.Get(&list->High)) broken.Add($"cpu {cpu}, node index {index}: {count} pages on the list, high is {Guarded<int>.Get(&list->High)}");
+        int count = Guarded<int>.Get(&list->Count), high = Guarded<int>.Get(&list->High);
+        if (count < 0 || count >= high) broken.Add($"cpu {cpu}, node index {index}: {count} pages on the list, high is {high}");
         for (int i = 0; i < Math.Clamp(count, 0, PerCpuPages.Capacity); i++)
         {
             Page* page = GuardedPtr<Page>.Get(PerCpuPages.Entry(list, i));
@@ -113,12 +114,14 @@ public static unsafe class AllocatorCheck
                 if (place[pfn] != OnZone && (flags & PageFlags.Buddy) != 0) broken.Add($"{Say(map, page)} has the buddy flag outside the zone's lists");
                 if (!free) continue;
                 if ((flags & ~(PageFlags.NodeMask | PageFlags.Free | PageFlags.Buddy)) != 0) broken.Add($"{Say(map, page)} is free and has other flags");
-                if (PageOps.Count(page) != 0 || AtomicInt.Load(&page->MapCount) != 0) broken.Add($"{Say(map, page)} is free, refcount {PageOps.Count(page)}, mapcount {AtomicInt.Load(&page->MapCount)}");
+                int references = PageOps.Count(page), mappings = AtomicInt.Load(&page->MapCount);
+                if ((references | mappings) != 0) broken.Add($"{Say(map, page)} is free, refcount {references}, mapcount {mappings}");
                 if (AtomicLong.Load(&page->Memcg) != 0) broken.Add($"{Say(map, page)} is free and charged, memcg word {AtomicLong.Load(&page->Memcg):x}");
             }
         }
     }
 
     private static string Say(MemMap* map, Page* page)
-        => string.Create(CultureInfo.InvariantCulture, $"pfn {MemMap.PfnOf(map, page)} (flags {PageFlags.Describe(AtomicLong.Load(&page->Flags))}, private {AtomicLong.Load(&page->Private)})");
+        => string.Create(CultureInfo.InvariantCulture,
+            $"pfn {MemMap.PfnOf(map, page)} (flags {PageFlags.Describe(AtomicLong.Load(&page->Flags))}, private {AtomicLong.Load(&page->Private)})");
 }

@@ -4,7 +4,10 @@ using MemcgNative.Native;
 
 namespace MemcgNative.Allocator;
 
-/// <summary>What is wrong with a page that comes or goes, with the values. Linux: bad_page and page_bad_reason, mm/page_alloc.c; there it goes on, here it ends the run.</summary>
+/// <summary>
+/// What is wrong with a page that comes or goes, with the values. Linux: bad_page and page_bad_reason, mm/page_alloc.c; there it goes on,
+/// here it ends the run.
+/// </summary>
 /// <remarks>Each is a bare throw: so the JIT knows that the call does not return and keeps nothing alive across it.</remarks>
 internal static unsafe class BadPage
 {
@@ -27,7 +30,8 @@ internal static unsafe class BadPage
         => throw new BugException($"page allocator: {Reason(page)}, pfn {PfnOf(own, page)}: {Values(page)}");
 
     private static string ForeignText(AllocatorCpu* own, Page* page)
-        => $"page allocator: {(nint)page:x} is no struct page of the mem_map at {(nint)GuardedPtr<Page>.Get(&own->Pages):x} ({Guarded<long>.Get(&own->NrPages)} pages)";
+        => $"page allocator: {(nint)page:x} is no struct page of the mem_map at {(nint)GuardedPtr<Page>.Get(&own->Pages):x} "
+            + $"({Guarded<long>.Get(&own->NrPages)} pages)";
 
     private static string Reason(Page* page)
     {
@@ -46,7 +50,8 @@ internal static unsafe class BadPage
     private static string Values(Page* page)
     {
         long flags = AtomicLong.Load(&page->Flags);
-        return $"node index {PageFlags.NodeIndex(flags)}, flags {PageFlags.Describe(flags)}, refcount {AtomicInt.Load(&page->RefCount)}, mapcount {AtomicInt.Load(&page->MapCount)}, "
-            + $"private {AtomicLong.Load(&page->Private)}, mapping {AtomicLong.Load(&page->Mapping):x}, memcg word {AtomicLong.Load(&page->Memcg):x}";
+        return $"node index {PageFlags.NodeIndex(flags)}, flags {PageFlags.Describe(flags)}, refcount {AtomicInt.Load(&page->RefCount)}, "
+            + $"mapcount {AtomicInt.Load(&page->MapCount)}, private {AtomicLong.Load(&page->Private)}, "
+            + $"mapping {AtomicLong.Load(&page->Mapping):x}, memcg word {AtomicLong.Load(&page->Memcg):x}";
     }
 }

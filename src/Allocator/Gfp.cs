@@ -5,7 +5,7 @@ namespace MemcgNative.Allocator;
 [Flags]
 public enum Gfp
 {
-    /// <summary>Any node in fallback order, down to the min watermark, not zeroed, not charged. GFP_KERNEL less its reclaim, which sits above the allocator.</summary>
+    /// <summary>Any node in fallback order, down to the min watermark, not zeroed, not charged. GFP_KERNEL less reclaim, which sits above.</summary>
     Kernel = 0,
     /// <summary>__GFP_THISNODE: the node asked for or failure.</summary>
     ThisNode = 1 << 0,

@@ -3,7 +3,10 @@ using MemcgNative.Native;
 
 namespace MemcgNative.Allocator;
 
-/// <summary>How one use of memory is mapped: kinds of page, best first, and a policy. "local" means each part on its own node, "remote" the node farthest from it; any other policy is applied to the whole range.</summary>
+/// <summary>
+/// How one use of memory is mapped: kinds of page, best first, and a policy. "local" means each part on its own node, "remote" the node
+/// farthest from it; any other policy is applied to the whole range.
+/// </summary>
 public sealed record MemoryWish(IReadOnlyList<PageKind> Pages, NumaPolicy Policy);
 
 /// <summary>A part of a range as it was mapped: what for, whose, under which policy (resolved), and how that was done.</summary>
@@ -82,7 +85,8 @@ public sealed unsafe class HardwareMemory : IMemorySource
     {
         foreach ((NodeId node, _, _, nuint length) in runs)
             if (pages.IsHugeTlb && runs.Count > 1 && length % pages.Bytes != 0)
-                throw new UsageException($"--pages {pages}: {use} of node {node} has {length} bytes, no multiple of the page size; give each node a multiple of {pages}");
+                throw new UsageException($"--pages {pages}: {use} of node {node} has {length} bytes, no multiple of the page size; "
+                    + $"give each node a multiple of {pages}");
         VirtualRegion region = VirtualRegion.Reserve(bytes, pages, 0, [.. runs.SelectMany(r => r.Policy.Nodes).Distinct()]);
         try
         {

@@ -3,7 +3,10 @@ using MemcgNative.Native;
 
 namespace MemcgNative.Allocator;
 
-/// <summary>Who pays for kernel pages: called by the page allocator, filled in above it. Linux: memcg_kmem_charge in __alloc_pages, memcg_kmem_uncharge in free_pages_prepare.</summary>
+/// <summary>
+/// Who pays for kernel pages: called by the page allocator, filled in above it. Linux: memcg_kmem_charge in __alloc_pages,
+/// memcg_kmem_uncharge in free_pages_prepare.
+/// </summary>
 public unsafe interface IPageAllocHook
 {
     /// <summary>After a page was taken with Gfp.Account, before the caller sees it; false gives it back and fails the allocation.</summary>

@@ -5,7 +5,10 @@ using NodeLock = MemcgNative.Native.TestAndSetLock;
 
 namespace MemcgNative.Allocator;
 
-/// <summary>Set-up and end of a cache of small objects; hot code works on <see cref="State"/> through <see cref="KmemCache{THook}"/>. Linux: kmem_cache_create, mm/slab_common.c.</summary>
+/// <summary>
+/// Set-up and end of a cache of small objects; hot code works on <see cref="State"/> through <see cref="KmemCache{THook}"/>.
+/// Linux: kmem_cache_create, mm/slab_common.c.
+/// </summary>
 public sealed unsafe class KmemCache
 {
     /// <summary>Largest object: half a page, so that a slab holds more than one. Larger things are blocks of pages.</summary>
@@ -22,8 +25,10 @@ public sealed unsafe class KmemCache
     /// <exception cref="ArgumentException">A size makes no sense.</exception>
     public KmemCache(PhysicalMemory memory, string name, int objectBytes, int alignBytes = 8, bool checkObjects = false)
     {
-        if (objectBytes is < 1 or > MaxObjectBytes) throw new ArgumentException($"kmem cache {name}: object of {objectBytes} bytes; give 1 to {MaxObjectBytes}", nameof(objectBytes));
-        if (alignBytes is < 1 or > CacheLine.Size || !BitOperations.IsPow2(alignBytes)) throw new ArgumentException($"kmem cache {name}: alignment {alignBytes}; give a power of two up to {CacheLine.Size}", nameof(alignBytes));
+        if (objectBytes is < 1 or > MaxObjectBytes)
+            throw new ArgumentException($"kmem cache {name}: object of {objectBytes} bytes; give 1 to {MaxObjectBytes}", nameof(objectBytes));
+        if (alignBytes is < 1 or > CacheLine.Size || !BitOperations.IsPow2(alignBytes))
+            throw new ArgumentException($"kmem cache {name}: alignment {alignBytes}; give a power of two up to {CacheLine.Size}", nameof(alignBytes));
         this.memory = memory;
         Name = name;
 
@@ -124,13 +129,17 @@ public sealed unsafe class KmemCache
                     Pfn pfn = MemMap.PfnOf(&memory.State->Map, slab);
                     slabs++;
                     taken += used;
-                    if (full ? used != PerSlab : used <= 0 || used >= PerSlab) broken.Add($"kmem cache {Name}: slab at pfn {pfn} on the {(full ? "full" : "partial")} list has {used} of {PerSlab} objects out");
-                    if (!PageOps.Test(slab, PageFlags.Slab) || AtomicLong.Load(&slab->Mapping) != (long)State) broken.Add($"kmem cache {Name}: pfn {pfn} is on its lists but is not its slab");
-                    if (PageOps.NodeIndex(slab) != i) broken.Add($"kmem cache {Name}: slab at pfn {pfn} is on the lists of node index {i}, not of its own {PageOps.NodeIndex(slab)}");
+                    if (full ? used != PerSlab : used <= 0 || used >= PerSlab)
+                        broken.Add($"kmem cache {Name}: slab at pfn {pfn} on the {(full ? "full" : "partial")} list has {used} of {PerSlab} objects out");
+                    if (!PageOps.Test(slab, PageFlags.Slab) || AtomicLong.Load(&slab->Mapping) != (long)State)
+                        broken.Add($"kmem cache {Name}: pfn {pfn} is on its lists but is not its slab");
+                    if (PageOps.NodeIndex(slab) != i)
+                        broken.Add($"kmem cache {Name}: slab at pfn {pfn} is on the lists of node index {i}, not of its own {PageOps.NodeIndex(slab)}");
                 }
             }
-            if (slabs != Guarded<long>.Get(&node->NrSlabs)) broken.Add($"kmem cache {Name}: {slabs} slabs on the lists of node index {i}, {Guarded<long>.Get(&node->NrSlabs)} counted");
-            if (taken != Guarded<long>.Get(&node->NrTaken)) broken.Add($"kmem cache {Name}: {taken} objects out of the slabs of node index {i}, {Guarded<long>.Get(&node->NrTaken)} counted");
+            long countedSlabs = Guarded<long>.Get(&node->NrSlabs), countedTaken = Guarded<long>.Get(&node->NrTaken);
+            if (slabs != countedSlabs) broken.Add($"kmem cache {Name}: {slabs} slabs on the lists of node index {i}, {countedSlabs} counted");
+            if (taken != countedTaken) broken.Add($"kmem cache {Name}: {taken} objects out of the slabs of node index {i}, {countedTaken} counted");
         }
         if (LiveObjects < 0) broken.Add($"kmem cache {Name}: {LiveObjects} objects in use");
         return broken;

@@ -4,7 +4,7 @@ using MemcgNative.Native;
 
 namespace MemcgNative.Allocator;
 
-/// <summary>Objects inside a slab: where they are, which are free, and what a checked cache writes around them. Linux: mm/slab.c, include/linux/poison.h.</summary>
+/// <summary>Objects inside a slab: where they are, which are free, what a checked cache writes around them. Linux: mm/slab.c, linux/poison.h.</summary>
 internal static unsafe class KmemObject
 {
     /// <summary>POISON_FREE: what a free object of a checked cache is filled with.</summary>
@@ -62,7 +62,7 @@ internal static unsafe class KmemObject
         return taken;
     }
 
-    /// <summary>The slab an object of this cache lies in; anything else fails with the values. A slab with objects out cannot go away, so no lock is needed.</summary>
+    /// <summary>The slab an object of this cache lies in; anything else fails with the values. An object that is out holds its slab: no lock.</summary>
     public static Page* SlabOf(KmemCacheState* cache, MemMap* map, byte* obj)
     {
         Page* slab = MemMap.PageOfAddress(map, obj);
@@ -102,7 +102,8 @@ internal static unsafe class KmemObject
 
     private static void Foreign(KmemCacheState* cache, MemMap* map, Page* slab, byte* obj)
         => Bug.Fail(MemMap.Owns(map, slab)
-            ? $"kmem cache: {(nint)obj:x} in pfn {MemMap.PfnOf(map, slab)} is no object of the cache at {(nint)cache:x} (flags {PageFlags.Describe(AtomicLong.Load(&slab->Flags))}, mapping {AtomicLong.Load(&slab->Mapping):x})"
+            ? $"kmem cache: {(nint)obj:x} in pfn {MemMap.PfnOf(map, slab)} is no object of the cache at {(nint)cache:x} "
+                + $"(flags {PageFlags.Describe(AtomicLong.Load(&slab->Flags))}, mapping {AtomicLong.Load(&slab->Mapping):x})"
             : $"kmem cache: {(nint)obj:x} lies in no frame");
 
     /// <summary>The state word stands behind the object, at the next multiple of 8.</summary>
@@ -111,7 +112,8 @@ internal static unsafe class KmemObject
     private static AtomicByte* Slot(byte* frame, int i) => (AtomicByte*)(frame + i);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static byte* At(KmemCacheState* cache, byte* frame, int index) => frame + Guarded<int>.Get(&cache->FirstObject) + index * Guarded<int>.Get(&cache->Stride);
+    private static byte* At(KmemCacheState* cache, byte* frame, int index)
+        => frame + Guarded<int>.Get(&cache->FirstObject) + index * Guarded<int>.Get(&cache->Stride);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int IndexOf(KmemCacheState* cache, byte* frame, byte* obj)

@@ -53,7 +53,7 @@ public unsafe struct MemMap
     [MethodImpl(Inline)]
     public static bool Owns(MemMap* map, Page* page) => Owns(GuardedPtr<Page>.Get(&map->Pages), Guarded<long>.Get(&map->Count), page);
 
-    /// <summary>As <see cref="Owns(MemMap*, Page*)"/> with the map's values at hand. The rotation turns low bits of a misaligned offset into a huge index.</summary>
+    /// <summary>As <see cref="Owns(MemMap*, Page*)"/> with the map's values at hand. The rotation makes a misaligned offset a huge index.</summary>
     [MethodImpl(Inline)]
     internal static bool Owns(Page* pages, long count, Page* page)
         => System.Numerics.BitOperations.RotateRight((ulong)((nint)page - (nint)pages), Page.Shift) < (ulong)count;

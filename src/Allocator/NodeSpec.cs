@@ -25,7 +25,8 @@ public readonly record struct NodeSpec(NodeId Id, NodeId Physical, long Bytes)
         {
             long blocks = node.Bytes / granule;
             if (blocks < parts)
-                throw new ArgumentException($"node {node.Id}: {node.Bytes >> 20} MiB cannot be split into {parts} fake nodes of at least {granule >> 20} MiB; give more memory or ask for fewer", nameof(parts));
+                throw new ArgumentException($"node {node.Id}: {node.Bytes >> 20} MiB cannot be split into {parts} fake nodes of at least "
+                    + $"{granule >> 20} MiB; give more memory or ask for fewer", nameof(parts));
             for (int i = 0; i < parts; i++)
                 fake.Add(new(new NodeId(fake.Count), node.Physical, (blocks / parts + (i < blocks % parts ? 1 : 0)) * granule));
         }

@@ -22,7 +22,8 @@ public static unsafe class PageAllocator<THook> where THook : struct, IPageAlloc
     [MethodImpl(Inline)]
     public static Page* Alloc(in ThisCpu cpu, Gfp gfp, Order order = default)
     {
-        if ((order.Value | (int)(gfp & (Gfp.Zero | Gfp.Account))) != 0) return AllocSlow(in cpu, GuardedPtr<Node>.Get(&AllocatorCpu.Of(in cpu)->HomeNode), gfp, order);
+        if ((order.Value | (int)(gfp & (Gfp.Zero | Gfp.Account))) != 0)
+            return AllocSlow(in cpu, GuardedPtr<Node>.Get(&AllocatorCpu.Of(in cpu)->HomeNode), gfp, order);
         PerCpuPages* list = GuardedPtr<PerCpuPages>.Get(&AllocatorCpu.Of(in cpu)->Home);
         int last = Guarded<int>.Get(&list->Count) - 1;
         if (last < 0) return AllocSlow(in cpu, GuardedPtr<Node>.Get(&AllocatorCpu.Of(in cpu)->HomeNode), gfp, order);
@@ -94,7 +95,7 @@ public static unsafe class PageAllocator
     /// <summary>The CpuWork function of a drain request.</summary>
     internal static void ServeDrain(in ThisCpu cpu, CpuWork* work) => DrainLocal(in cpu);
 
-    /// <summary>A page leaves the allocator: free flag off, one reference. Nobody else changes it, so stores do; a free page with other marks was written to.</summary>
+    /// <summary>A page leaves the allocator: free flag off, one reference. Nobody else changes it, so stores do.</summary>
     [MethodImpl(Inline)]
     internal static void Prepare(Page* page)
     {

@@ -36,7 +36,7 @@ public static class PageFlags
     /// <summary>The frame is the allocator's: in a zone or on a per-CPU list. Linux has no such bit and misses double frees it would catch.</summary>
     public const long Free = 1L << 14;
 
-    /// <summary>Must be clear when a single page is freed (of a block: but for head and tail); the rest is cleared by the free. Linux: PAGE_FLAGS_CHECK_AT_FREE.</summary>
+    /// <summary>Must be clear at the free of a single page (head and tail: not of a block); the rest is cleared. Linux: PAGE_FLAGS_CHECK_AT_FREE.</summary>
     public const long CheckAtFree = Locked | Lru | Active | Unevictable | SwapCache | Writeback | Slab | Head | Tail | Buddy | Free;
 
     /// <summary>First bit of the node's dense index (not its sparse NodeId).</summary>
@@ -50,7 +50,11 @@ public static class PageFlags
     /// <summary>The set bits by name, for messages.</summary>
     public static string Describe(long flags)
     {
-        ReadOnlySpan<string> names = ["locked", "referenced", "uptodate", "dirty", "lru", "active", "unevictable", "swapbacked", "swapcache", "writeback", "slab", "head", "tail", "buddy", "free"];
+        ReadOnlySpan<string> names = 
+        [
+            "locked", "referenced", "uptodate", "dirty", "lru", "active", "unevictable", "swapbacked", "swapcache", "writeback",
+            "slab", "head", "tail", "buddy", "free",
+        ];
         List<string> set = [];
         for (int bit = 0; bit < names.Length; bit++)
             if ((flags >> bit & 1) != 0) set.Add(names[bit]);

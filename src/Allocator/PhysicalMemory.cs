@@ -32,7 +32,10 @@ public readonly record struct MemoryPart(nuint Bytes, NodeId Node);
 /// <summary>Where memory comes from: the hardware by way of the OS, or plain memory in tests. Owns what it handed out until disposed.</summary>
 public unsafe interface IMemorySource : IDisposable
 {
-    /// <summary>One zeroed, page-aligned range of consecutive parts (each a multiple of 4 KiB), placed as the source was told for this use. Fails by exception, at set-up only.</summary>
+    /// <summary>
+    /// One zeroed, page-aligned range of consecutive parts (each a multiple of 4 KiB), placed as the source was told for this use.
+    /// Fails by exception, at set-up only.
+    /// </summary>
     byte* Map(ReadOnlySpan<MemoryPart> parts, MemoryUse use);
 }
 
@@ -65,10 +68,12 @@ public sealed unsafe class PhysicalMemory : IDisposable
         this.source = source;
         Plan = plan;
         IReadOnlyList<NodeSpec> nodes = plan.Nodes;
-        if (nodes.Count is 0 or > Allocator.Node.MaxCount) throw new ArgumentException($"{nodes.Count} nodes: give 1 to {Allocator.Node.MaxCount}", nameof(plan));
+        if (nodes.Count is 0 or > Allocator.Node.MaxCount)
+            throw new ArgumentException($"{nodes.Count} nodes: give 1 to {Allocator.Node.MaxCount}", nameof(plan));
         if (nodes.DistinctBy(n => n.Id).Count() != nodes.Count) throw new ArgumentException("two nodes have the same number", nameof(plan));
         foreach (NodeSpec node in nodes)
-            if (node.Bytes <= 0 || node.Bytes % NodeSpec.Granule != 0) throw new ArgumentException($"node {node.Id}: {node.Bytes} bytes are no multiple of {NodeSpec.Granule >> 20} MiB", nameof(plan));
+            if (node.Bytes <= 0 || node.Bytes % NodeSpec.Granule != 0)
+                throw new ArgumentException($"node {node.Id}: {node.Bytes} bytes are no multiple of {NodeSpec.Granule >> 20} MiB", nameof(plan));
         if (plan.Batch < 1 || plan.High < plan.Batch || plan.High > PerCpuPages.Capacity)
             throw new ArgumentException($"batch {plan.Batch}, high {plan.High}: need 1 <= batch <= high <= {PerCpuPages.Capacity}", nameof(plan));
         Map();

@@ -10,7 +10,7 @@ public readonly record struct Watermarks(long MinPages, long LowPages, long High
     /// <summary>low and high stand a quarter and a half above min.</summary>
     public static Watermarks FromMin(long minPages) => new(minPages, minPages + minPages / 4, minPages + minPages / 2);
 
-    /// <summary>Linux's default: 4 * sqrt(KiB of memory) KiB within 128 KiB to 256 MiB, shared out by the zones' sizes, and at most a quarter of the zone.</summary>
+    /// <summary>Linux's default: 4 * sqrt(KiB of memory) KiB within 128 KiB to 256 MiB, shared out by size, at most a quarter of the zone.</summary>
     public static Watermarks ForZone(long zonePages, long allPages)
     {
         long kib = Math.Clamp((long)Math.Sqrt(allPages * 4.0 * 16.0), 128, 262144);

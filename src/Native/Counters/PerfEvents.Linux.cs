@@ -53,8 +53,10 @@ public sealed unsafe partial class PerfEvents
     internal static string Why(int errno, bool kernelSide, long? paranoid) => errno switch
     {
         Errno.ENOENT or Errno.EOPNOTSUPP or Errno.ENODEV => $"this CPU or virtual machine exposes no such counter ({Errno.Name(errno)})",
-        Errno.EACCES or Errno.EPERM when paranoid > 2 => $"kernel.perf_event_paranoid is {paranoid}; for your own threads 2 is enough: sysctl -w kernel.perf_event_paranoid=2 ({Errno.Name(errno)})",
-        Errno.EACCES or Errno.EPERM when kernelSide && paranoid > 1 => $"kernel.perf_event_paranoid is {paranoid}; events inside the kernel need 1: sysctl -w kernel.perf_event_paranoid=1 ({Errno.Name(errno)})",
+        Errno.EACCES or Errno.EPERM when paranoid > 2 =>
+            $"kernel.perf_event_paranoid is {paranoid}; for your own threads 2 is enough: sysctl -w kernel.perf_event_paranoid=2 ({Errno.Name(errno)})",
+        Errno.EACCES or Errno.EPERM when kernelSide && paranoid > 1 =>
+            $"kernel.perf_event_paranoid is {paranoid}; events inside the kernel need 1: sysctl -w kernel.perf_event_paranoid=1 ({Errno.Name(errno)})",
         Errno.EACCES or Errno.EPERM => $"a seccomp filter or security module forbids perf_event_open ({Errno.Name(errno)})",
         Errno.EMFILE => "too many open files: ulimit -n (EMFILE)",
         Errno.EBUSY => "another program has the counters for itself (EBUSY)",

@@ -146,7 +146,8 @@ public sealed class HostSettings
         string[] lines = text.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         bool unified = Array.Exists(lines, l => l.StartsWith("0::", StringComparison.Ordinal));
         bool controllers = Array.Exists(lines, l => !l.StartsWith("0::", StringComparison.Ordinal) && !l.Contains(":name=", StringComparison.Ordinal));
-        return unified && controllers ? new Setting("hybrid", null) : unified ? new Setting("v2", null) : controllers ? new Setting("v1", null) : new Setting(null, "no cgroup is mounted");
+        return unified && controllers ? new Setting("hybrid", null) : unified ? new Setting("v2", null) : controllers ? new Setting("v1", null)
+            : new Setting(null, "no cgroup is mounted");
     }
 
     /// <summary>What follows key, up to the next blank that is not its first character.</summary>

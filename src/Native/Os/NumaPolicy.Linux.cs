@@ -43,7 +43,8 @@ public sealed unsafe partial class NumaPolicy
         if (Weights.Count == 0)
         {
             if (kernel is null)
-                throw new OsException("mbind", 0, $"--mem weighted-interleave: needs Linux 6.9 (this is {SystemFacts.KernelRelease}); --mem weighted-interleave:user splits by frame instead");
+                throw new OsException("mbind", 0,
+                    $"--mem weighted-interleave: needs Linux 6.9 (this is {SystemFacts.KernelRelease}); --mem weighted-interleave:user splits by frame instead");
             Mbind(start, bytes, Libc.MPOL_WEIGHTED_INTERLEAVE, [.. kernel.Select(w => w.Node)]);
             return $"MPOL_WEIGHTED_INTERLEAVE by the kernel ({SystemFacts.KernelRelease}), weights {Say(kernel)} (read back)";
         }
@@ -117,7 +118,11 @@ public sealed unsafe partial class NumaPolicy
             case Errno.EINVAL:
                 List<NodeId> memory = HugePages.MemoryNodes(root);
                 foreach (NodeId n in nodes)
-                    if (!memory.Contains(n)) return new OsException("mbind", errno, $"{what}: node {n} has no memory here (nodes with memory: {string.Join(',', memory)})", "Topology: memcgnative topology");
+                {
+                    if (memory.Contains(n)) continue;
+                    return new OsException("mbind", errno,
+                        $"{what}: node {n} has no memory here (nodes with memory: {string.Join(',', memory)})", "Topology: memcgnative topology");
+                }
                 if (HostSettings.MemsAllowed(root) is { } allowed)
                     foreach (NodeId n in nodes)
                         if (!allowed.Contains(n.Value))

@@ -10,7 +10,8 @@ public sealed unsafe partial class NumaPolicy
     private string ApplyWindows(VirtualRegion region, nuint offset, nuint bytes)
     {
         if (Mode is NumaMode.FirstTouch || Mode == NumaMode.Local && Nodes.Count == 0) return "first touch by Windows";
-        if (Nodes.Count != 1) throw new OsException("VirtualAlloc2", 0, $"--mem {Text}: Windows takes one preferred node per region", "Say --mem preferred:0, or interleave by regions");
+        if (Nodes.Count != 1)
+            throw new OsException("VirtualAlloc2", 0, $"--mem {Text}: Windows takes one preferred node per region", "Say --mem preferred:0, or interleave by regions");
         if (offset != 0 || bytes != region.Bytes) throw new OsException("VirtualAlloc2", 0, $"--mem {Text}: Windows takes a node for a whole region only");
         if (OsCalls.GetNumaHighestNodeNumber(out uint highest) && (uint)Nodes[0].Value > highest)
             throw new OsException("VirtualAlloc2", 0, $"--mem {Text}: node {Nodes[0]} does not exist here (highest: {highest})", "Topology: memcgnative topology");

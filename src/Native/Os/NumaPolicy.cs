@@ -81,13 +81,15 @@ public sealed partial class NumaPolicy
             if (mode == NumaMode.WeightedInterleave) return ParseWeighted(text, list);
             if (!takesList)
                 return list is null ? new NumaPolicy(text, mode, [], [], false) : throw new UsageException($"--mem {text}: {name} takes no nodes; write --mem {name}");
-            if (string.IsNullOrWhiteSpace(list)) throw new UsageException($"--mem {text}: which nodes? Write for example {name}:0{(mode == NumaMode.Preferred ? "" : " or " + name + ":0-1")}");
+            if (string.IsNullOrWhiteSpace(list))
+                throw new UsageException($"--mem {text}: which nodes? Write for example {name}:0{(mode == NumaMode.Preferred ? "" : " or " + name + ":0-1")}");
             IReadOnlyList<NodeId> nodes = (nodeList ?? (l => PlainList(text, l)))(list);
             if (nodes.Count == 0) throw new UsageException($"--mem {text}: the list names no node");
             if (mode == NumaMode.Preferred && nodes.Count > 1) throw new UsageException($"--mem {text}: preferred takes one node; for several write preferred-many:{list}");
             return new NumaPolicy(text, mode, nodes, [], false);
         }
-        throw new UsageException($"--mem {text}: '{name}' is no policy; write local, bind:L, interleave:L, preferred:N, preferred-many:L, weighted-interleave:N=W,..., remote or first-touch");
+        throw new UsageException($"--mem {text}: '{name}' is no policy; write local, bind:L, interleave:L, preferred:N, "
+            + "preferred-many:L, weighted-interleave:N=W,..., remote or first-touch");
     }
 
     /// <summary>Binds what is relative to a CPU to nodes: local to home, remote to farthest. Other policies stay as they are.</summary>

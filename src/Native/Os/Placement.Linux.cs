@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Globalization;
 using System.Runtime.Versioning;
-using Mono.Unix.Native;
 
 namespace MemcgNative.Native;
 
@@ -30,7 +29,7 @@ public sealed unsafe partial class Placement
             {
                 // Forbidden or not built in. With one node there is nothing to ask but presence, which mincore tells.
                 List<NodeId> nodes = HugePages.MemoryNodes();
-                long? present = nodes.Count == 1 ? PresentFrames(start, bytes, frame) : null;
+                long? present = nodes.Count == 1 ? PosixHelper.PresentPages(start, bytes) * (long)SystemFacts.PageBytes / (long)frame : null;
                 if (present is null) untold = (frames, -r);
                 else
                 {
@@ -62,22 +61,6 @@ public sealed unsafe partial class Placement
         };
     }
 
-    /// <summary>mincore through Mono.Posix; null where its helper does not load.</summary>
-    private static long? PresentFrames(byte* start, nuint bytes, nuint frame)
-    {
-        try
-        {
-            byte[] present = new byte[bytes / SystemFacts.PageBytes];
-            if (Syscall.mincore((nint)start, bytes, present) != 0) return null;
-            long basePages = present.LongCount(b => (b & 1) != 0);
-            return basePages * (long)SystemFacts.PageBytes / (long)frame;
-        }
-        catch (Exception e) when (PosixHelper.IsMissing(e))
-        {
-            return null;
-        }
-    }
-
     private static long? ReadKind(byte* start, nuint bytes, PageKind kind)
     {
         try
@@ -104,7 +87,8 @@ public sealed unsafe partial class Placement
             if (dash > 0 && blank > dash && ulong.TryParse(line.AsSpan(0, dash), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong low)
                 && ulong.TryParse(line.AsSpan(dash + 1, blank - dash - 1), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong high))
             {
-                inside = Math.Max(0, (long)Math.Min(high, start + bytes) - (long)Math.Max(low, start));
+                // Unsigned: the vsyscall page lies in the upper half.
+                inside = high <= start || low >= start + bytes ? 0 : (long)(Math.Min(high, start + bytes) - Math.Max(low, start));
                 vma = (long)(high - low);
                 continue;
             }

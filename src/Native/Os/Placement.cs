@@ -93,12 +93,14 @@ public sealed unsafe partial class Placement
         else if (policy is not null && !NodesFit(policy, tolerance))
             reason = $"placement differs: {Spread()} (asked: {asked}). Not measured.";
         else if (BytesInKind is { } bytes && bytes < (long)RegionBytes * (Pages == PageKind.Thp ? 1 - thpSlack : 1))
-            reason = $"page size differs: {(100.0 * bytes / RegionBytes).ToString("F1", CultureInfo.InvariantCulture)} % of {VirtualRegion.Size(RegionBytes)} in {Say(Pages)} (asked: --pages {Pages}). Not measured.";
+            reason = $"page size differs: {Percent(bytes)} % of {VirtualRegion.Size(RegionBytes)} in {Say(Pages)} (asked: --pages {Pages}). Not measured.";
         if (reason is not null) return PlacementVerdict.Differs;
         if (BytesInKind is not null) return PlacementVerdict.AsAsked;
         reason = "page size unverified: the system does not tell";
         return PlacementVerdict.Unverified;
     }
+
+    private string Percent(long bytes) => (100.0 * bytes / RegionBytes).ToString("F1", CultureInfo.InvariantCulture);
 
     private static string Say(PageKind pages) => pages == PageKind.Thp ? "2M pages" : pages == PageKind.NoThp ? "base pages" : $"{pages} pages";
 

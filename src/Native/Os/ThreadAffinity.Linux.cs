@@ -29,7 +29,8 @@ public static unsafe partial class ThreadAffinity
             int r;
             fixed (ulong* p = mask) r = OsCalls.SchedGetaffinity(p, (nuint)words * 8);
             if (r >= 0) return FromMask(mask);
-            if (r != -Errno.EINVAL || words >= MaxWords) throw new OsException("sched_getaffinity", -r, $"cannot ask which CPUs this thread may use (sched_getaffinity: {Errno.Name(-r)})");
+            if (r != -Errno.EINVAL || words >= MaxWords)
+                throw new OsException("sched_getaffinity", -r, $"cannot ask which CPUs this thread may use (sched_getaffinity: {Errno.Name(-r)})");
         }
     }
 

@@ -30,7 +30,8 @@ public static unsafe partial class ThreadAffinity
     {
         GROUP_AFFINITY affinity = ToGroup(cpus);
         if (!OsCalls.SetThreadGroupAffinity(&affinity, out int error))
-            throw new OsException("SetThreadGroupAffinity", error, $"--cpus: CPU {cpus[0]} does not exist here or is not allowed (SetThreadGroupAffinity: error {error})", "Topology: memcgnative topology");
+            throw new OsException("SetThreadGroupAffinity", error,
+                $"--cpus: CPU {cpus[0]} does not exist here or is not allowed (SetThreadGroupAffinity: error {error})", "Topology: memcgnative topology");
     }
 
     /// <summary>One group and its mask; a thread's affinity cannot span groups.</summary>

@@ -107,12 +107,15 @@ public sealed unsafe partial class VirtualRegion
     {
         if (pages.IsHugeTlb && errno == Errno.ENOMEM)
             return HugePages.Shortage(pages, bytes, HugePages.MemoryNodes())
-                ?? new OsException("mmap", errno, $"--pages {pages}: {Size(bytes)} wanted, the pool has pages but none that are not reserved, or this cpuset forbids their nodes (mmap: ENOMEM)",
+                ?? new OsException("mmap", errno,
+                    $"--pages {pages}: {Size(bytes)} wanted, the pool has pages but none that are not reserved, or this cpuset forbids their nodes (mmap: ENOMEM)",
                     $"Say --pages {pages},4K to accept less");
         if (pages.IsHugeTlb && errno == Errno.EINVAL)
-            return new OsException("mmap", errno, $"--pages {pages}: this kernel or CPU has no hugetlb pages of that size (mmap: EINVAL)", $"Say --pages {pages},4K to accept less");
+            return new OsException("mmap", errno, $"--pages {pages}: this kernel or CPU has no hugetlb pages of that size (mmap: EINVAL)",
+                $"Say --pages {pages},4K to accept less");
         return errno == Errno.ENOMEM
-            ? new OsException(call, errno, $"cannot map {Size(bytes)}: no address space or memory left ({call}: ENOMEM)", "Look at ulimit -v and vm.overcommit_memory, or ask for less")
+            ? new OsException(call, errno, $"cannot map {Size(bytes)}: no address space or memory left ({call}: ENOMEM)",
+                "Look at ulimit -v and vm.overcommit_memory, or ask for less")
             : new OsException(call, errno, $"cannot map {Size(bytes)} ({call}: {Errno.Name(errno)})");
     }
 

@@ -71,8 +71,10 @@ public sealed unsafe partial class VirtualRegion
 
     private static OsException WindowsRefused(string call, string what, int error) => error switch
     {
-        ERROR.ERROR_NO_SYSTEM_RESOURCES => new OsException(call, error, $"{what}: physical memory is too fragmented for large pages ({call}: error {error})", "Restart the machine, or say --pages 4K"),
-        ERROR.ERROR_COMMITMENT_LIMIT => new OsException(call, error, $"{what}: the commit limit is reached ({call}: error {error})", "Ask for less memory or enlarge the page file"),
+        ERROR.ERROR_NO_SYSTEM_RESOURCES => new OsException(call, error,
+            $"{what}: physical memory is too fragmented for large pages ({call}: error {error})", "Restart the machine, or say --pages 4K"),
+        ERROR.ERROR_COMMITMENT_LIMIT => new OsException(call, error, $"{what}: the commit limit is reached ({call}: error {error})",
+            "Ask for less memory or enlarge the page file"),
         _ => new OsException(call, error, $"{what} ({call}: error {error})"),
     };
 }

@@ -112,7 +112,8 @@ public sealed unsafe partial class VirtualRegion : IDisposable
     {
         ObjectDisposedException.ThrowIf(Base == null, this);
         if (offset > Bytes || bytes > Bytes - offset) throw new ArgumentOutOfRangeException(nameof(bytes), $"{offset}+{bytes} is outside of {Bytes} bytes");
-        if ((offset | bytes) % (Pages.IsHugeTlb ? Pages.Bytes : SystemFacts.PageBytes) != 0) throw new ArgumentOutOfRangeException(nameof(offset), $"{offset}+{bytes} is not whole pages");
+        if ((offset | bytes) % (Pages.IsHugeTlb ? Pages.Bytes : SystemFacts.PageBytes) != 0)
+            throw new ArgumentOutOfRangeException(nameof(offset), $"{offset}+{bytes} is not whole pages");
         return Base + offset;
     }
 

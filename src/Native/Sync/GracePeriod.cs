@@ -81,7 +81,7 @@ internal static unsafe class GracePeriod
             BeginPass(g, passes, membarrier);
         }
         Guarded<int>.Set(&g->Passes, 0);
-        AtomicLong.Store(&g->Completed, target); // release: after the readers it waited for; (C1) pairs with (C2) in RcuCallbacks.cs
+        AtomicLong.Store(&g->Completed, target); // release: after the readers it waited for; (C1) pairs with (C2) in RcuCallbacks.cs; (C1) pairs with (C2) in RcuWait.cs
         Machine.Fence(); // Completed against the bell, see Doorbell.cs
         Doorbell.Ring(&g->Doorbell);
     }

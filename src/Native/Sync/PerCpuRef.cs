@@ -74,6 +74,16 @@ public unsafe struct PerCpuRef
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool TryGet(in ThisCpu cpu, PerCpuRef* r) => TryGet(in cpu, r, 0);
 
+    /// <summary>TryGetLive for a caller that is inside a read-side section already (percpu_ref_tryget_live_rcu).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryGetLiveRcu(in ThisCpu cpu, PerCpuRef* r)
+    {
+        long mode = AtomicLong.Load(&r->CountersAndMode); // (P1) pairs with (P2) in PerCpuRef.cs, through the grace period
+        if ((mode & Modes) != 0) return (mode & Dead) == 0 && IncrementNotZero(r);
+        Bump(in cpu, r, mode, 1);
+        return true;
+    }
+
     /// <summary>A reference unless Kill has been called, as far as this CPU can tell. Ends in <see cref="Put"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool TryGetLive(in ThisCpu cpu, PerCpuRef* r) => TryGet(in cpu, r, Dead);

@@ -13,11 +13,10 @@ public static unsafe class Poll
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Run(in ThisCpu cpu)
     {
-        RcuGlobal* g = &cpu.Table->Rcu;
         Serve(in cpu);
         // A reader of the membarrier flavour leaves its section without a word; sleepers learn of it here. No fence between the two:
         // a ring missed because the leaving store was still buffered is made good by the next poll, or by going offline.
-        if (Guarded<int>.Get(&cpu.Table->RcuFlavour) == (int)RcuFlavour.Membarrier) Doorbell.Ring(&g->Doorbell);
+        if (Guarded<int>.Get(&cpu.Table->RcuFlavour) == (int)RcuFlavour.Membarrier) Doorbell.Ring(&cpu.Table->Rcu.Doorbell);
     }
 
     /// <summary>The same for a CPU that waits: rings only for events, so that it does not wake itself.</summary>

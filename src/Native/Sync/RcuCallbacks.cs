@@ -13,6 +13,7 @@ public static unsafe partial class Rcu
     public static void Call(in ThisCpu cpu, RcuHead* head, delegate*<in ThisCpu, RcuHead*, void> function)
     {
         RcuCpu* r = &cpu.Area->Rcu;
+        if (AtomicInt.Load(&cpu.Area->Online) == 0) Bug.Fail("rcu: callback queued on an offline cpu, where it would never run", cpu.Index);
         GuardedPtr<RcuHead>.Set(&head->Next, null);
         Guarded<nint>.Set(&head->Function, (nint)function);
         Machine.IrqOff();
@@ -28,34 +29,34 @@ public static unsafe partial class Rcu
     [MethodImpl(Inline)]
     internal static void Quiescent(in ThisCpu cpu)
     {
-        RcuCpu* r = &cpu.Area->Rcu;
-        RcuGlobal* g = &cpu.Table->Rcu;
-        bool waiting = GuardedPtr<RcuHead>.Get(&r->WaitFirst) != null;
-        if (!waiting && GuardedPtr<RcuHead>.Get(&r->NextFirst) != null) waiting = Bind(r, g);
-        long started = AtomicLong.Load(&g->Started); // (Q2) pairs with (Q1) in GracePeriod.cs
-        if (started != AtomicLong.Load(&r->Seen)) Announce(r, g, started);
+        CpuArea* a = cpu.Area; // whole paths below: a pointer to a member costs a null check
+        bool waiting = GuardedPtr<RcuHead>.Get(&a->Rcu.WaitFirst) != null;
+        if (!waiting && GuardedPtr<RcuHead>.Get(&a->Rcu.NextFirst) != null) waiting = Bind(in cpu);
+        long started = AtomicLong.Load(&cpu.Table->Rcu.Started); // (Q2) pairs with (Q1) in GracePeriod.cs
+        if (started != AtomicLong.Load(&a->Rcu.Seen)) Announce(in cpu, started);
         if (waiting) RunDue(in cpu);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static bool Bind(RcuCpu* r, RcuGlobal* g)
+    private static bool Bind(in ThisCpu cpu)
     {
+        RcuCpu* r = &cpu.Area->Rcu;
         if (Guarded<int>.Get(&r->Running) != 0) return false; // a poll within a callback
         Machine.IrqOff();
         GuardedPtr<RcuHead>.Set(&r->WaitFirst, GuardedPtr<RcuHead>.Get(&r->NextFirst));
         GuardedPtr<RcuHead>.Set(&r->NextFirst, null);
         GuardedPtr<RcuHead>.Set(&r->NextLast, null);
-        Guarded<long>.Set(&r->WaitFor, GracePeriod.Request(g));
+        Guarded<long>.Set(&r->WaitFor, GracePeriod.Request(&cpu.Table->Rcu));
         Machine.IrqOn();
         return true;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void Announce(RcuCpu* r, RcuGlobal* g, long started)
+    private static void Announce(in ThisCpu cpu, long started)
     {
-        AtomicLong.Store(&r->Seen, started); // release: this CPU's sections are over; (Q3) pairs with (Q4) in GracePeriod.cs
+        AtomicLong.Store(&cpu.Area->Rcu.Seen, started); // release: this CPU's sections are over; (Q3) pairs with (Q4) in GracePeriod.cs
         Machine.Fence(); // Seen against the bell, see Doorbell.cs; once per grace period
-        Doorbell.Ring(&g->Doorbell);
+        Doorbell.Ring(&cpu.Table->Rcu.Doorbell);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

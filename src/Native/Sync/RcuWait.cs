@@ -41,13 +41,12 @@ public static unsafe partial class Rcu
     {
         CpuTable* t = cpu.Table;
         RcuGlobal* g = &t->Rcu;
-        while (AtomicLong.Load(word) < goal) // (B2) pairs with (B1) in RcuCallbacks.cs, or (C2) with (C1) in GracePeriod.cs
+        while (AtomicLong.Load(word) < goal) // (B2) pairs with (B1) in RcuCallbacks.cs; (C2) pairs with (C1) in GracePeriod.cs
         {
             long armed = Doorbell.Arm(&g->Doorbell);
             Poll.Serve(in cpu);
             if (AtomicLong.Load(&g->Completed) != AtomicLong.Load(&g->Started)) GracePeriod.Advance(t);
-            if (AtomicLong.Load(word) >= goal) return;
-            AtomicLong.AwaitNot(&g->Doorbell, armed); // ended by Ring; a descheduled CPU that has to poll prolongs it
+            if (AtomicLong.Load(word) < goal) AtomicLong.AwaitNot(&g->Doorbell, armed); // ended by Ring; a descheduled CPU that has to poll prolongs it
         }
     }
 

@@ -41,7 +41,7 @@ public readonly unsafe struct TicketLock : ILockKind
     public static void Release(in ThisCpu cpu, LockWord* l)
     {
         if (Machine.LocksArePrimitive) { LockModel.Release(l); return; }
-        AtomicInt.Store(&l->High, AtomicInt.Load(&l->High) + 1); // only the holder writes High; (K2) pairs with (K1) and (K3) in TicketLock.cs
+        AtomicInt.Store(&l->High, AtomicInt.Load(&l->High) + 1); // only the holder writes High; (K2) pairs with (K1) in TicketLock.cs; (K2) pairs with (K3) in TicketLock.cs
     }
 
     /// <inheritdoc/>

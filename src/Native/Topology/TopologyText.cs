@@ -15,7 +15,8 @@ public static class TopologyText
         ArgumentNullException.ThrowIfNull(topology);
         var lines = new List<string> { Headline(topology) };
         if (!topology.IsThisMachine)
-            lines.Add(topology.Origin + (topology.IsSynthetic && !topology.Origin.StartsWith("synthetic", StringComparison.Ordinal) ? " (synthetic: made up, not a real machine)" : ""));
+            lines.Add(topology.Origin + (topology.IsSynthetic && topology.Origin.StartsWith("recorded", StringComparison.Ordinal)
+                ? " (synthetic: made up, not a real machine)" : ""));
         Draw(Roots(topology), "", lines, unicode);
         lines.AddRange(Distances(topology));
         lines.Add($"isolated CPUs: {CpuList.Format(topology.IsolatedCpus)}   offline: {CpuList.Format(topology.OfflineCpus)}   "
@@ -40,7 +41,8 @@ public static class TopologyText
         var memory = t.MemoryBytes is { } bytes ? $"{Size(bytes)}, " : "";
         var smt = t.SmtWidth > 1 ? $" (SMT {t.SmtWidth})" : "";
         return $"Machine {memory}{Count(t.Nodes.Length, "node")}, {Count(t.Packages.Length, "package")}, {Count(t.Cores.Length, "core")}, "
-            + $"{Count(t.Cpus.Length, "CPU")}{smt}      allowed here: {CpuList.Format(t.AllowedCpus)}, {(t.AllowedNodes.Length == 1 ? "node" : "nodes")} {NodeList.Format(t.AllowedNodes)}";
+            + $"{Count(t.Cpus.Length, "CPU")}{smt}      allowed here: {CpuList.Format(t.AllowedCpus)}, "
+            + $"{(t.AllowedNodes.Length == 1 ? "node" : "nodes")} {NodeList.Format(t.AllowedNodes)}";
     }
 
     /// <summary>Packages with the nodes that lie in them; beside them the nodes that span packages or have no CPU.</summary>

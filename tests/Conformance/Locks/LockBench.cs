@@ -23,7 +23,7 @@ internal sealed unsafe class LockBench<TLock> : IDisposable where TLock : ILockK
         table = (CpuTable*)Zeroed(sizeof(CpuTable));
         words = (ulong*)Zeroed(6 * sizeof(ulong));
         Guarded<int>.Set(&table->Count, Cpus);
-        *(void**)&table->Areas = pointers;
+        GuardedPtr<Guarded<nint>>.Set(&table->Areas, (Guarded<nint>*)pointers);
         for (int i = 0; i < Cpus; i++)
         {
             var area = (CpuArea*)(areas + i * CpuArea.Bytes);

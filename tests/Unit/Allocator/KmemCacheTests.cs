@@ -162,7 +162,8 @@ public sealed unsafe class KmemCacheTests
     }));
 
     [Fact]
-    public void A_pointer_into_an_object_is_refused() => Assert.Contains("is no object of the cache", Refused(static (box, cache, obj) => Give(box, cache, obj + 8)));
+    public void A_pointer_into_an_object_is_refused()
+        => Assert.Contains("is no object of the cache", Refused(static (box, cache, obj) => Give(box, cache, obj + 8)));
 
     [Fact]
     public void An_object_of_another_cache_is_refused() => Assert.Contains("is no object of the cache", Refused(static (box, cache, obj)
@@ -178,7 +179,8 @@ public sealed unsafe class KmemCacheTests
     }, isChecked: false));
 
     [Fact]
-    public void A_destroy_with_objects_in_use_is_refused_with_their_number() => Assert.Contains("destroyed with 1 objects in use in 1 slabs", Refused(static (box, cache, _) =>
+    public void A_destroy_with_objects_in_use_is_refused_with_their_number()
+        => Assert.Contains("destroyed with 1 objects in use in 1 slabs", Refused(static (box, cache, _) =>
     {
         ThisCpu cpu = box.Cpu();
         cache.Destroy<NoKmemHook>(in cpu);

@@ -62,7 +62,8 @@ public sealed unsafe class ReferenceTests
                 Page* page = Face.Alloc(in cpu, Gfp.Kernel, order);
                 if (page == null)
                 {
-                    if (failures++ % 64 == 0) Assert.True(reference.Blocks().AsSpan(order).IndexOfAnyExcept(0L) < 0, $"seed {seed}, operation {op}: order {order} refused");
+                    if (failures++ % 64 == 0)
+                        Assert.True(reference.Blocks().AsSpan(order).IndexOfAnyExcept(0L) < 0, $"seed {seed}, operation {op}: order {order} refused");
                     continue;
                 }
                 long pfn = box.Pfn(page);
@@ -94,7 +95,8 @@ public sealed unsafe class ReferenceTests
     {
         Assert.Empty(AllocatorCheck.Run(box.Memory));
         NodeStat stat = AllocatorStat.Of(box.Memory).Nodes[0];
-        Assert.True(reference.Used == stat.AllocatedPages && reference.Blocks().AsSpan().SequenceEqual(stat.FreeBlocks.ToArray()), $"seed {seed}, operation {op}: free blocks differ");
+        Assert.True(reference.Used == stat.AllocatedPages && reference.Blocks().AsSpan().SequenceEqual(stat.FreeBlocks.ToArray()),
+            $"seed {seed}, operation {op}: free blocks differ");
     }
 
     [Theory, InlineData(2), InlineData(4)]

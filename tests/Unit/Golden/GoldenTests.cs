@@ -39,6 +39,18 @@ public unsafe class GoldenTests
         Assert.Equal(0, Code(method).Calls);
     }
 
+    [Theory]
+    [InlineData(nameof(AllocatorPaths.PageAlloc))]
+    [InlineData(nameof(AllocatorPaths.PageFree))]
+    [InlineData(nameof(AllocatorPaths.ObjectAlloc))]
+    [InlineData(nameof(AllocatorPaths.ObjectFree))]
+    public void A_per_cpu_hit_of_the_allocator_locks_nothing_and_multiplies_nothing(string method)
+    {
+        Listing code = HotPaths.Value[$"{nameof(AllocatorPaths)}.{method}"];
+        Assert.Equal(0, code.Locked);
+        Assert.DoesNotContain(code.Instructions, i => i.StartsWith("imul", StringComparison.Ordinal) || i.StartsWith("idiv", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void The_hooks_of_the_explorer_leave_no_trace() => Assert.Empty(Code(nameof(CellPaths.LifeOfMemory)).Body);
 

@@ -104,6 +104,9 @@ public sealed class HostTests
             9000000-9400000 rw-p 00000000 00:00 0
             KernelPageSize:        4 kB
             AnonHugePages:      4096 kB
+            ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]
+            KernelPageSize:        4 kB
+            AnonHugePages:         0 kB
             """;
         // Half of the first VMA: at least its 4 MiB less 2 MiB outside less 2 MiB of THP, or 2 MiB of THP less 2 MiB outside.
         Assert.Equal(0, Placement.BytesOfKind(smaps.Split('\n'), 0x1000000, 0x200000, PageKind.Thp));

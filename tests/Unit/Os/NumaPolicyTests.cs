@@ -31,7 +31,8 @@ public sealed class NumaPolicyTests
 
     [Theory]
     [InlineData("", "--mem : '' is no policy; write local, bind:L, interleave:L, preferred:N, preferred-many:L, weighted-interleave:N=W,..., remote or first-touch")]
-    [InlineData("Bind:0", "--mem Bind:0: 'Bind' is no policy; write local, bind:L, interleave:L, preferred:N, preferred-many:L, weighted-interleave:N=W,..., remote or first-touch")]
+    [InlineData("Bind:0",
+        "--mem Bind:0: 'Bind' is no policy; write local, bind:L, interleave:L, preferred:N, preferred-many:L, weighted-interleave:N=W,..., remote or first-touch")]
     [InlineData("bind", "--mem bind: which nodes? Write for example bind:0 or bind:0-1")]
     [InlineData("bind: ", "--mem bind: : which nodes? Write for example bind:0 or bind:0-1")]
     [InlineData("preferred:", "--mem preferred:: which nodes? Write for example preferred:0")]

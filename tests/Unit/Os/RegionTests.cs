@@ -42,6 +42,19 @@ public sealed unsafe class RegionTests
     }
 
     [Fact]
+    public void A_region_of_thp_does_not_pass_for_base_pages()
+    {
+        if (HostSettings.Read().Thp.Value is not ("always" or "madvise")) Assert.Skip("this kernel has no transparent huge pages");
+        using VirtualRegion region = VirtualRegion.Reserve(8 * MiB, PageKind.Thp);
+        region.Commit();
+        Placement real = Placement.Of(region);
+        if (real.BytesInKind is not > 0) Assert.Skip("the kernel had no free 2M block");
+        long inBase = Placement.BytesOfKind(File.ReadLines("/proc/self/smaps"), (ulong)region.Base, region.Bytes, PageKind.NoThp);
+        Assert.Equal((long)region.Bytes - real.BytesInKind, inBase);
+        Assert.Equal(PlacementVerdict.Differs, With(real, PageKind.NoThp, inBase).Judge(null, out _));
+    }
+
+    [Fact]
     public void A_region_that_nobody_touched_does_not_pass()
     {
         using VirtualRegion region = VirtualRegion.Reserve(MiB, PageKind.Small);

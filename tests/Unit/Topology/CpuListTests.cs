@@ -124,7 +124,8 @@ public sealed class CpuListTests
     [InlineData("100 104 108", "100-108:4")]
     [InlineData("3 2 1 1", "1-3")]
     public void Numbers_print_short(string numbers, string text) =>
-        Assert.Equal(text, CpuList.Format(numbers.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(n => new CpuId(int.Parse(n, System.Globalization.CultureInfo.InvariantCulture)))));
+        Assert.Equal(text, CpuList.Format(numbers.Split(' ', StringSplitOptions.RemoveEmptyEntries)
+            .Select(n => new CpuId(int.Parse(n, System.Globalization.CultureInfo.InvariantCulture)))));
 
     [Fact]
     public void A_message_stays_one_line_whatever_was_typed()

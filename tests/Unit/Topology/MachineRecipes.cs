@@ -46,7 +46,8 @@ internal static class MachineRecipes
             L3 = cpu => $"{Block(cpu % 128, 8)},{Block(cpu % 128 + 128, 8)}", HugePagesPerNode = 512,
         },
         new("sub-numa-clusters", "two sockets of two sub-NUMA clusters; the L3 spans both clusters of a socket",
-            [new(0, "0-11,48-59", 64, 10, 11, 20, 20), new(1, "12-23,60-71", 64, 11, 10, 20, 20), new(2, "24-35,72-83", 64, 20, 20, 10, 11), new(3, "36-47,84-95", 64, 20, 20, 11, 10)])
+            [new(0, "0-11,48-59", 64, 10, 11, 20, 20), new(1, "12-23,60-71", 64, 11, 10, 20, 20),
+                new(2, "24-35,72-83", 64, 20, 20, 10, 11), new(3, "36-47,84-95", 64, 20, 20, 11, 10)])
         {
             Package = cpu => cpu % 48 / 24, Siblings = cpu => $"{cpu % 48},{cpu % 48 + 48}",
             L3 = cpu => $"{Block(cpu % 48, 24)},{Block(cpu % 48 + 48, 24)}", L3KiB = 36864,
@@ -98,7 +99,8 @@ internal static class MachineRecipes
         File("sys/devices/system/cpu/possible", Kernel([.. cpus.Concat(offline).Order()]));
         File("sys/devices/system/cpu/offline", recipe.Offline ?? "");
         File("sys/devices/system/cpu/isolated", recipe.Isolated ?? "");
-        File("proc/self/status", $"Cpus_allowed_list:\t{recipe.AllowedCpus ?? Kernel(cpus)}\nMems_allowed_list:\t{recipe.AllowedNodes ?? Kernel([.. recipe.Nodes.Select(n => n.Id)])}");
+        File("proc/self/status", $"Cpus_allowed_list:\t{recipe.AllowedCpus ?? Kernel(cpus)}\n"
+            + $"Mems_allowed_list:\t{recipe.AllowedNodes ?? Kernel([.. recipe.Nodes.Select(n => n.Id)])}");
         foreach (var cpu in cpus)
         {
             Cpu(cpu, "topology/physical_package_id", Text(recipe.Package(cpu)));

@@ -163,7 +163,8 @@ public sealed class SysfsTopologyTests
         {
             File.WriteAllText(Path.Combine(directory, "machine.txt"), "# memcgnative machine recording 1\n");
             File.WriteAllText(Path.Combine(directory, "machine.json"), json);
-            Assert.EndsWith("machine.json: needs \"name\" and \"synthetic\"", Assert.Throws<TopologyException>(() => MachineRecording.Open(directory)).Message, StringComparison.Ordinal);
+            var message = Assert.Throws<TopologyException>(() => MachineRecording.Open(directory)).Message;
+            Assert.EndsWith("machine.json: needs \"name\" and \"synthetic\"", message, StringComparison.Ordinal);
         }
         finally
         {
