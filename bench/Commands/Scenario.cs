@@ -68,9 +68,11 @@ internal sealed record Scenario
     };
 
     /// <summary>What --dry-run shows; touches nothing.</summary>
-    public PlanModel ToPlan() => new(ToModel(Matrix.Bind(Model, new DesignNamer())), SeedText.Format(Schedule.Seed), Topology.IsSynthetic, PointCount, (long)(Estimate.TotalSeconds * 1e9),
+    public PlanModel ToPlan() => new(ToModel(Matrix.Bind(Model, new DesignNamer())), SeedText.Format(Schedule.Seed), Topology.IsSynthetic, PointCount,
+        (long)(Estimate.TotalSeconds * 1e9),
         [.. Cpus.Take(Threads.Max()).Select((c, i) => new PlannedThread(i, c.Value, Topology.Cpu(c).Node.Value))],
-        [.. Mem.SelectMany(m => InstanceFor(m).Nodes().Select(n => new PlannedNode(m.Text, n.Id.Value, n.Physical.Value, n.Bytes / MemMap.FrameBytes, n.Bytes, n.Bytes / MemMap.FrameBytes * Page.Bytes)))]);
+        [.. Mem.SelectMany(m => InstanceFor(m).Nodes().Select(n => new PlannedNode(m.Text, n.Id.Value, n.Physical.Value, n.Bytes / MemMap.FrameBytes, n.Bytes,
+            n.Bytes / MemMap.FrameBytes * Page.Bytes)))]);
 
     private sealed class DesignNamer : IControllerUser<string>
     {

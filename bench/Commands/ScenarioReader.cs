@@ -51,7 +51,8 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
     {
         WorkloadInfo[] infos = [.. workloads.Select(WorkloadList.Find)];
         bool twin = !sweep && parsed.GetValue(options.Twin);
-        if (twin && infos[0].TwinFile is null) throw new UsageException($"--twin: {infos[0].Name} has no C twin; these have: {string.Join(", ", WorkloadList.All.Where(w => w.TwinFile is not null).Select(w => w.Name))}");
+        if (twin && infos[0].TwinFile is null) throw new UsageException($"--twin: {infos[0].Name} has no C twin; these have: "
+            + $"{string.Join(", ", WorkloadList.All.Where(w => w.TwinFile is not null).Select(w => w.Name))}");
         Model model = ReadModel();
         if (twin) Twins.Check(infos[0].Name, model);
         Topology topology = Machine(mayBeMadeUp: parsed.GetValue(options.DryRun));
@@ -79,6 +80,8 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
             Twin = twin,
         };
         CheckMemory(scenario);
+        if (!topology.IsThisMachine && !parsed.GetValue(options.DryRun)) throw new UsageException($"{topology.Origin}: this is not the machine we run on and cannot be "
+            + $"measured; add --dry-run");
         return scenario;
     }
 
@@ -127,7 +130,8 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
         string? groups = Get(options.Groups);
         bool shared = parsed.GetValue(options.Shared), each = parsed.GetValue(options.Private);
         if (shared && each) throw new UsageException("--shared and --private exclude each other");
-        if (groups is not null && (shared || each)) throw new UsageException($"--groups and {(shared ? "--shared" : "--private")} exclude each other: both say how many groups there are");
+        if (groups is not null && (shared || each)) throw new UsageException($"--groups and {(shared ? "--shared" : "--private")} exclude each other: both say how many "
+            + $"groups there are");
         int leaves = groups is not null ? NumberText.Parse("--groups", groups, 1, 60000) : each ? 0 : 1;
         int depth = Get(options.Depth) is { } d ? NumberText.Parse("--depth", d, 1, 64) : 1;
         long? limit = Get(options.Limit) is { } size ? SizeText.Parse("--limit", size) : null;
@@ -157,7 +161,8 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
             {
                 long asked = node.Sum(n => n.Bytes);
                 if (scenario.Topology.Node(node.Key).MemoryBytes is { } has && mem.Nodes.Count <= 1 && asked > has / 64 * 63)
-                    throw new UsageException($"--footprint: {TopologyText.Size(asked)} are asked of node {node.Key}, which has {TopologyText.Size(has)}; ask for less or for more nodes", ofThisMachine: true);
+                    throw new UsageException($"--footprint: {TopologyText.Size(asked)} are asked of node {node.Key}, which has {TopologyText.Size(has)}; ask for less or "
+                        + $"for more nodes", ofThisMachine: true);
             }
         }
     }

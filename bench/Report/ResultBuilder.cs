@@ -19,14 +19,16 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
         long migrations = instances.Sum(i => i.Gang.Migrations);
         return new Result
         {
-            Tool = new ToolModel(Version, RuntimeInformation.FrameworkDescription, AppContext.TryGetSwitch("System.Runtime.TieredCompilation", out bool tiered) && tiered, GCSettings.IsServerGC ? "server" : "workstation"),
+            Tool = new ToolModel(Version, RuntimeInformation.FrameworkDescription, AppContext.TryGetSwitch("System.Runtime.TieredCompilation", out bool tiered) && tiered,
+                GCSettings.IsServerGC ? "server" : "workstation"),
             Started = started,
             Status = interrupted ? "interrupted" : "complete",
             Seed = SeedText.Format(scenario.Schedule.Seed),
             Scenario = scenario.ToModel(instances[0].Designs),
             Environment = new EnvironmentModel(host, before.All.ToDictionary(s => s.Key, s => new SettingModel(s.Value.Value, s.Value.Reason)), MachineWarnings.Of(before)),
             Points = [.. points.Where(p => !Twins.IsTwin(p.Lane.Workload)).Select(p => Point(p, placedAfter[p.Lane.Instance], books[p.Lane.Instance]))],
-            Twins = [.. points.Where(p => Twins.IsTwin(p.Lane.Workload)).Select(twin => Ratio(points.First(p => Twins.Of(p.Lane.Workload) == twin.Lane.Workload && p.Threads == twin.Threads && p.Lane.Instance == twin.Lane.Instance), twin, compiler))],
+            Twins = [.. points.Where(p => Twins.IsTwin(p.Lane.Workload)).Select(twin =>
+                Ratio(points.First(p => Twins.Of(p.Lane.Workload) == twin.Lane.Workload && p.Threads == twin.Threads && p.Lane.Instance == twin.Lane.Instance), twin, compiler))],
             Runtime = new RuntimeModel(runner.Delta.ManagedBytes, runner.Delta.Collections, runner.Delta.CompiledMethods, migrations, runner.WarmupEnded),
         };
     }
@@ -51,7 +53,8 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
             Mem = p.Mem,
             Threads = p.Threads,
             ThroughputOpsPerS = new ThroughputModel(samples, Finite.OrNull(estimate.Median), estimate.Low is { } low && estimate.High is { } high ? [low, high] : null,
-                Finite.OrNull(estimate.SpreadPercent), samples.Length == 0 ? "no repetition was finished" : estimate.Low is null ? "fewer than 3 repetitions" : null, trust, reasons),
+                Finite.OrNull(estimate.SpreadPercent), samples.Length == 0 ? "no repetition was finished" : estimate.Low is null ? "fewer than 3 repetitions" : null, trust,
+                    reasons),
             LatencyNs = new LatencyModel(clockNs, block, block > 1, latency.Total,
                 quantiles.ToDictionary(q => q.Name, q => Finite.OrNull(latency.Quantile(q.Q) * ClockCost.NsPerTick / block)),
                 new HistogramModel(7, [.. latency.NonEmpty().Select(b => (long[])[(long)(b.Value * ClockCost.NsPerTick), b.Count])])),
@@ -76,10 +79,12 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
 
     private static PlacementModel PlacementOf(Instance instance, Placement? placedAfter) =>
         Placed(instance.Before, placedAfter, instance.Plan.Mem.Text, instance.Verdict, instance.Reason, instance.Allocator.HasFakeNodes,
-            instance.Memory.WhereMetadataIs().ToDictionary(u => PlaceMap.NameOf(u.Key), u => (IReadOnlyDictionary<string, long>)u.Value.ToDictionary(n => Text(n.Key), n => n.Value)));
+            instance.Memory.WhereMetadataIs().ToDictionary(u => PlaceMap.NameOf(u.Key), u =>
+                (IReadOnlyDictionary<string, long>)u.Value.ToDictionary(n => Text(n.Key), n => n.Value)));
 
     /// <summary>A proof as results have it.</summary>
-    public static PlacementModel Placed(Placement found, Placement? later, string asked, PlacementVerdict verdict, string? reason, bool fake, IReadOnlyDictionary<string, IReadOnlyDictionary<string, long>> metadata) => new()
+    public static PlacementModel Placed(Placement found, Placement? later, string asked, PlacementVerdict verdict, string? reason, bool fake, IReadOnlyDictionary<string,
+        IReadOnlyDictionary<string, long>> metadata) => new()
     {
         Method = found.Method,
         Asked = asked,

@@ -45,7 +45,7 @@ public readonly unsafe struct AtFinalPut : IUnchargeDesign
     private static int UnchargeRun<TC>(in ThisCpu cpu, Page** pages, int at, int n) where TC : struct, IMemoryController
     {
         Memcg* owner = null;
-        int memory = 0, memsw = 0, anon = 0, cleared = 0;
+        int memory = 0, memsw = 0, cleared = 0, anon = 0;
         for (; at < n; at++)
         {
             Page* page = pages[at];
@@ -59,8 +59,8 @@ public readonly unsafe struct AtFinalPut : IUnchargeDesign
             if (!TC.TryClear(cpu, page, UnchargeType.FinalPut, out _, out ClearedCharge charge)) continue;
             memory += charge.Memory;
             memsw += charge.Memsw;
-            anon += charge.Anon;
             cleared += charge.Pages;
+            anon += charge.Anon;
         }
         if (cleared != 0) UnchargeGather.Flush<TC>(cpu, owner, memory, memsw, anon, cleared - anon);
         return at;
@@ -84,7 +84,7 @@ public readonly unsafe struct AtFinalPut : IUnchargeDesign
         if (Guarded<int>.Get(&GuardedPtr<MemcgTree>.Get(&AccountingCpu.Of(cpu)->Tree)->SwapAccounting) == 0) return;
         if (!TC.ReleaseMemsw(cpu, page, out Memcg* owner, out ClearedCharge charge)) return; // readahead that nobody mapped was never charged
         SwapRecord.Charge<TC>(cpu, SwapDevice.Of(cpu), entry, owner);
-        if (charge.Pages != 0) UnchargeGather.Flush<TC>(cpu, owner, charge.Memory, charge.Memsw, charge.Anon, charge.File);
+        if (charge.Pages != 0) UnchargeGather.Flush<TC>(cpu, owner, charge.Memory, charge.Memsw, charge.Anon, charge.Pages - charge.Anon);
     }
 
     /// <inheritdoc/>

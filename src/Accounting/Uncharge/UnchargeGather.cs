@@ -25,6 +25,6 @@ public static unsafe class UnchargeGather
         MemcgStatCpu.Add(stat, MemcgStatItem.Cache, -file);
         MemcgStatCpu.Add(stat, MemcgStatItem.PgpgOut, anon + file);
         SoftLimit.Check(cpu, anon + file);
-        TC.UnchargeCounters(cpu, owner, memory, memsw);
+        if (!Memcg.IsRoot(owner)) TC.UnchargeCounters(cpu, owner, memory, memsw);
     }
 }

@@ -107,6 +107,7 @@ public sealed unsafe class SwapTests
         Reclaim.Shrink<Early27>(box.Cpu(), memcg, 1);
         Assert.Equal(0, AccountingBox<Early27>.Usage(memcg));
         Assert.Equal(0, ForceEmpty.ReferencesOf(memcg));
+        Writeback.CompleteOwn<Early27>(box.Cpu());
         Assert.Equal(FaultResult.Mapped, box.Touch(0));
         Assert.Equal(1, AccountingBox<Early27>.Usage(memcg));
         Assert.Equal(1, ForceEmpty.ReferencesOf(memcg));

@@ -56,8 +56,7 @@ internal readonly unsafe struct TestFlagArray : IPageCgroupDesign
         bool cleared = (flags & Used) != 0 && !UnchargeRule.Keeps(page, type, (flags & Migrating) != 0);
         if (cleared)
         {
-            bool anon = PageMapping.IsAnon(page);
-            charge = new ClearedCharge(1, 1, anon ? 1 : 0, anon ? 0 : 1);
+            charge = new ClearedCharge(1, 1, 1, PageMapping.AnonBitOf(page));
             flags &= ~Used;
         }
         Release(page, flags);
