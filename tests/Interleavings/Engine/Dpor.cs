@@ -22,15 +22,18 @@ internal static unsafe class Dpor
         candidates = (int*)NativeMemory.AllocZeroed(MaxCandidates, sizeof(int));
     }
 
-    /// <summary>Finds the races of event i, whose agent's clock does not yet know its locations' history.</summary>
-    public static void Races(int i, Op* op, VectorClock* clock)
+    /// <summary>
+    /// Finds the races of event i, whose agent's clock does not yet know its locations' history. own is the clock before the step waited
+    /// for its buffer: stores of the irq role that it waited for are there only because the irq role came first.
+    /// </summary>
+    public static void Races(int i, Op* op, VectorClock* clock, VectorClock* own)
     {
         Event* e = Run.Events + i;
         bool waits = Waits(op->Kind);
         if (waits) WaitRaces(i, e, op, History.Of(e->Location), e->Location, clock);
         else if (e->Location != 0) DirectRaces(i, e, History.Of(e->Location), e->Access, clock);
         if (e->Location2 == 0) return;
-        if (op->CpuWord != 0) CpuWordRaces(i, e, History.Of(e->Location2), clock);
+        if (op->CpuWord != 0) CpuWordRaces(i, e, History.Of(e->Location2), own);
         else DirectRaces(i, e, History.Of(e->Location2), e->Access2, clock);
     }
 

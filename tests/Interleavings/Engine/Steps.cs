@@ -46,7 +46,6 @@ internal static unsafe partial class Run
             case OpKind.Lock:
                 return DoRmw(agent, cpu, p);
             case OpKind.Fence:
-                JoinDrain(agent, cpu);
                 Enter(agent, p, Access.None, 0, 0);
                 RaceDetector.Fence(cpu);
                 return 0;
@@ -64,7 +63,6 @@ internal static unsafe partial class Run
 
     private static long DoRmw(int agent, int cpu, Op* p)
     {
-        JoinDrain(agent, cpu);
         long old = Arena.Read(p->Offset, p->Size);
         bool writes = p->Kind == OpKind.Lock || p->Rmw != RmwKind.CompareExchange || old == p->B;
         long value = p->Kind == OpKind.Lock ? p->B : Bytes.Cut(Bytes.Apply(p->Rmw, old, p->A, p->B), p->Size);
@@ -131,12 +129,6 @@ internal static unsafe partial class Run
         RaceDetector.Publish(s.Location, &s.Publishes);
     }
 
-    /// <summary>Whoever waited for the buffer to empty comes after its last drain.</summary>
-    private static void JoinDrain(int agent, int cpu)
-    {
-        if (Tso) VectorClock.Join(clock + agent, clock + DrainBase + cpu);
-    }
-
     /// <summary>Enters the event of the node just chosen: its races, its place in the order.</summary>
     private static void Enter(int agent, Op* p, Access access, long old, long value)
     {
@@ -148,7 +140,9 @@ internal static unsafe partial class Run
         if (p->CpuWord != 0) (e->Location2, e->Access2) = (p->CpuWord, Access.Read);
         else if (p->Kind == OpKind.Drain) (e->Location2, e->Access2) = (BufferCountLocation(agent - DrainBase), Access.Write);
         VectorClock* c = clock + agent;
-        if (i >= Tree.Prefix - 1) Dpor.Races(i, p, c);
+        VectorClock own = *c;
+        if (Tso && p->NeedsDrainedBuffer) VectorClock.Join(c, clock + DrainBase + CpuOf(agent)); // after the last drain it waited for
+        if (i >= Tree.Prefix - 1) Dpor.Races(i, p, c, Explorer.Defect == EngineDefect.WaitedForIrqStoresHideTheIrq ? c : &own);
         if (e->Location != 0 && access != Access.None)
         {
             History* h = History.Of(e->Location);
