@@ -76,7 +76,7 @@ _Static_assert(sizeof(struct page) == 64 && offsetof(struct page, memcg) == 56, 
 _Static_assert(offsetof(struct ref, stride) == 48, "PerCpuRef");
 _Static_assert(offsetof(struct memcg, id) == 320 && offsetof(struct memcg, parent) == 328 && offsetof(struct memcg, tree) == 336 &&
 	       offsetof(struct memcg, stat_offset) == 400, "Memcg");
-_Static_assert(offsetof(struct memcg, memory) == 512 && sizeof(struct counter) == 40, "PageCounter40");
+_Static_assert(offsetof(struct memcg, stat_offset) == 400 && offsetof(struct memcg, memory) == 512 && sizeof(struct counter) == 40, "PageCounter40");
 _Static_assert(sizeof(struct stat) == 128 && offsetof(struct stat, pgpgin) == 104, "MemcgStatCpu");
 
 #define READ_ONCE(x)	 (*(const volatile __typeof__(x) *)&(x))
@@ -237,32 +237,38 @@ __attribute__((noinline)) static void flush(char *cpu, struct memcg *owner, int 
 		uncharge(cpu, owner, memory);
 }
 
-/* The gather lives in registers: passed by address it would be stored and loaded again for every page. */
+/* Uncharges the pages of one owner from at on, up to the first page of another; returns where that is. */
+static int uncharge_run(char *cpu, struct page **pages, int at, int n)
+{
+	struct memcg *owner = NULL;
+	int memory = 0, anon = 0;
+
+	for (; at < n; at++) {
+		struct page *page = pages[at];
+		struct memcg *of = (struct memcg *)READ_ONCE(page->memcg);
+
+		if (!of)
+			continue;
+		if (of != owner) {
+			if (owner)
+				break;
+			owner = of;
+		}
+		if (!READ_ONCE(page->memcg))
+			continue;
+		WRITE_ONCE(page->memcg, 0);
+		memory++;
+		anon += READ_ONCE(page->mapping) & 1;
+	}
+	if (memory)
+		flush(cpu, owner, memory, anon, memory - anon);
+	return at;
+}
+
 static void final_put(char *cpu, struct page **pages, int n)
 {
-	struct memcg *gathered = NULL;
-	int memory = 0, anon = 0, file = 0;
-
-	for (int i = 0; i < n; i++) {
-		struct memcg *owner = (struct memcg *)READ_ONCE(pages[i]->memcg);
-		int is_anon;
-
-		if (!owner)
-			continue;
-		WRITE_ONCE(pages[i]->memcg, 0);
-		is_anon = READ_ONCE(pages[i]->mapping) & 1;
-		if (owner != gathered) {
-			if (gathered)
-				flush(cpu, gathered, memory, anon, file);
-			gathered = owner;
-			memory = anon = file = 0;
-		}
-		memory++;
-		anon += is_anon;
-		file += !is_anon;
-	}
-	if (gathered)
-		flush(cpu, gathered, memory, anon, file);
+	for (int i = 0; i < n;)
+		i = uncharge_run(cpu, pages, i, n);
 }
 
 long charge_batches(struct charge_twin *t, long batches)
