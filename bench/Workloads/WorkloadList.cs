@@ -25,6 +25,9 @@ internal static class WorkloadList
         new("migrate", "mapped pages moved to other frames", "one page isolated, unmapped, copied, mapped", null),
     ];
 
+    /// <summary>What a sweep without a name runs: the page, the charge and the frame alone, so that it stays under a minute.</summary>
+    public static IReadOnlyList<string> Swept { get; } = ["fault", "charge-uncharge", "alloc-free"];
+
     /// <exception cref="UsageException">Not a workload.</exception>
     public static WorkloadInfo Find(string name) => All.FirstOrDefault(w => w.Name == name)
         ?? throw new UsageException($"'{name}' is not a workload{Nearest.Hint(name, All.Select(w => w.Name))} Known: {string.Join(", ", All.Select(w => w.Name))}");
