@@ -53,6 +53,17 @@ public static unsafe class Charging
         if (!TC.Commit(cpu, page, memcg, anon)) TC.Cancel(cpu, memcg, 1);
     }
 
+    /// <summary>
+    /// mem_cgroup_commit_charge_swapin: page is locked, mapped, perhaps on a list. While it stays in the swap cache it carries its own memsw charge,
+    /// so the entry's is given back now; the entry may live for long.
+    /// </summary>
+    internal static void CommitSwapIn<TC>(in ThisCpu cpu, Page* page, Memcg* memcg, SwapDevice* device) where TC : struct, IMemoryController
+    {
+        if (Memcg.IsRoot(memcg)) return;
+        if (!TC.CommitLrucare(cpu, page, memcg, anon: true)) TC.Cancel(cpu, memcg, 1);
+        if (PageOps.Test(page, PageFlags.SwapCache)) SwapRecord.Uncharge<TC>(cpu, device, SwapCache.EntryOf(page));
+    }
+
     /// <summary>Gives back a charge that was never committed.</summary>
     public static void Cancel<TC>(in ThisCpu cpu, Memcg* memcg, int pages) where TC : struct, IMemoryController
     {

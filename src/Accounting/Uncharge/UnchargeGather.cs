@@ -52,6 +52,7 @@ public unsafe ref struct UnchargeGather
         MemcgStatCpu.Add(stat, MemcgStatItem.Rss, -anon);
         MemcgStatCpu.Add(stat, MemcgStatItem.Cache, -file);
         MemcgStatCpu.Add(stat, MemcgStatItem.PgpgOut, anon + file);
+        SoftLimit.Check(cpu, anon + file);
         TC.UnchargeCounters(cpu, owner, memory, memsw);
     }
 }
