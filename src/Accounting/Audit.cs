@@ -78,7 +78,7 @@ public static unsafe class Audit
         {
             Page* page = MemMap.PageOf(map, new Pfn(pfn));
             long flags = AtomicLong.Load(&page->Flags);
-            Memcg* owner = TC.OwnerOf(page, out bool used);
+            Memcg* owner = TC.OwnerOf(cpu, page, out bool used);
             if ((flags & PageFlags.Lru) != 0) onLists++;
             if (!used) continue;
             if (PageOps.Count(page) == 0) wrong.Add($"pfn {pfn} has no reference, yet group {Guarded<int>.Get(&owner->Id)} pays for it");

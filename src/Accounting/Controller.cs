@@ -69,7 +69,7 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
 
     /// <inheritdoc/>
     [MethodImpl(Inline)]
-    public static Memcg* OwnerOf(Page* page, out bool used) => TPageCgroup.OwnerOf(page, out used);
+    public static Memcg* OwnerOf(in ThisCpu cpu, Page* page, out bool used) => TPageCgroup.OwnerOf(cpu, page, out used);
 
     /// <inheritdoc/>
     public static bool CommitLrucare(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon)

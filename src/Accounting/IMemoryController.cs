@@ -91,7 +91,7 @@ public unsafe interface IMemoryController
     /// <summary>Ends the ownership if type says so; false when there is nothing to give back.</summary>
     static abstract bool TryClear(in ThisCpu cpu, Page* page, UnchargeType type, out Memcg* owner, out ClearedCharge charge);
     /// <summary>The page's owner; used says whether it is charged.</summary>
-    static abstract Memcg* OwnerOf(Page* page, out bool used);
+    static abstract Memcg* OwnerOf(in ThisCpu cpu, Page* page, out bool used);
 
     /// <summary>The same for a page that may be on a list already (lrucare); the page is locked.</summary>
     static abstract bool CommitLrucare(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon);

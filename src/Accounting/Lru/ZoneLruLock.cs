@@ -36,7 +36,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     [MethodImpl(Inline)]
     private static Lruvec* VecOf<TPc>(in ThisCpu cpu, Page* page, int node) where TPc : struct, IPageCgroupDesign
     {
-        Memcg* owner = TPc.OwnerOf(page, out _);
+        Memcg* owner = TPc.OwnerOf(cpu, page, out _);
         if (owner == null) owner = MemcgTree.Root(GuardedPtr<MemcgTree>.Get(&AccountingCpu.Of(cpu)->Tree));
         return Vec(owner, node);
     }
@@ -230,7 +230,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     {
         ZoneLruState* zone = Zone(cpu, node);
         TLock.Acquire(cpu, &zone->Lock);
-        Lruvec.Check<TPc>(Vec(memcg, node), memcg, node, wrong);
+        Lruvec.Check<TPc>(cpu, Vec(memcg, node), memcg, node, wrong);
         TLock.Release(cpu, &zone->Lock);
     }
 }
