@@ -50,6 +50,7 @@ public static unsafe class Audit
             for (int node = 0; node < Guarded<int>.Get(&tree->Nodes); node++)
             {
                 TC.LruCheck(cpu, memcg, node, wrong);
+                if (TC.LruTwin && !Memcg.IsRoot(memcg)) continue; // its pages are on the zone's list too, which is the root's
                 for (LruList list = 0; list <= LruList.Unevictable; list++) listed += TC.LruCount(memcg, node, list);
             }
             stocked += StockedAnywhere<TC>(cpu, memcg);
@@ -60,6 +61,7 @@ public static unsafe class Audit
             charged += MemcgStat.Read(memcg, MemcgStatItem.PgpgIn);
             uncharged += MemcgStat.Read(memcg, MemcgStatItem.PgpgOut);
         }
+        AuditPageCgroup.Check<TC>(cpu, tree, found.Sum(f => f.Pages), wrong);
         if (onLists != listed) wrong.Add($"lru: {onLists} frames have the LRU bit, the lists count {listed}");
         if (AtomicLong.Load(&tree->DeadResidue) is not 0 and var residue) wrong.Add($"{residue} groups were released with pages still counted");
         charged += AtomicLong.Load(&tree->DeadCharged);

@@ -5,7 +5,7 @@ using MemcgNative.Native;
 namespace MemcgNative.Accounting;
 
 /// <summary>How do two CPUs agree on who owns a page?</summary>
-public unsafe interface IPageCgroupDesign
+public unsafe partial interface IPageCgroupDesign
 {
     /// <summary>Name users choose it by.</summary>
     static abstract string Name { get; }
