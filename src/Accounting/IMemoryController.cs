@@ -32,12 +32,12 @@ public enum UnchargeType
     FinalPut,
 }
 
-/// <summary>What a page gave back when its owner was cleared, in pages per counter.</summary>
-public readonly record struct ClearedCharge(int Memory, int Memsw, int Anon, int File)
-{
-    /// <summary>Pages that were charged, of whatever kind.</summary>
-    public int Pages => Anon + File;
-}
+/// <summary>What a page gave back when its owner was cleared.</summary>
+/// <param name="Memory">Pages for the memory counter.</param>
+/// <param name="Memsw">Pages for memory+swap.</param>
+/// <param name="Pages">Pages for the statistics.</param>
+/// <param name="Anon">Of those, anonymous ones.</param>
+public readonly record struct ClearedCharge(int Memory, int Memsw, int Pages, int Anon);
 
 /// <summary>Where a charge was refused.</summary>
 public unsafe struct Refusal
@@ -103,7 +103,7 @@ public unsafe interface IMemoryController
     static abstract bool MoveCharge(in ThisCpu cpu, Page* old, Page* page, bool lrucare);
     /// <summary>The memsw part of a frozen page goes to its swap entry; charge is what the caller subtracts at once.</summary>
     static abstract bool ReleaseMemsw(in ThisCpu cpu, Page* page, out Memcg* owner, out ClearedCharge charge);
-    /// <summary>An isolated, locked page changes hands; to is null for the root. Counters and statistics are the caller's.</summary>
+    /// <summary>An isolated, locked page changes hands; to is null for nobody. Counters and statistics are the caller's.</summary>
     static abstract bool MoveAccount(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, out ClearedCharge charge);
     /// <summary>The mark that keeps an unmapped page charged while it migrates.</summary>
     static abstract void SetMigrating(in ThisCpu cpu, Page* page, bool migrating);

@@ -68,6 +68,18 @@ public static unsafe class Mm
         return Pte.IsPresent(page) ? page : null;
     }
 
+    /// <summary>follow_page with FOLL_GET: the frame behind an entry with a reference, or null. Put by <see cref="Put"/>.</summary>
+    public static Page* Follow(in ThisCpu cpu, MmStruct* mm, long index)
+    {
+        LockWord* ptl = MmStruct.LockOf(mm, index);
+        PageTableLock.Acquire(cpu, ptl);
+        Page* page = GuardedPtr<Page>.Get(MmStruct.Entry(mm, index));
+        if (Pte.IsPresent(page)) PageOps.Get(page);
+        else page = null;
+        PageTableLock.Release(cpu, ptl);
+        return page;
+    }
+
     /// <summary>
     /// zap_page_range: unmaps entries first to first+count-1 and puts their pages, in batches; the page-table lock is taken once per
     /// batch. Entries that reclaim emptied meanwhile are skipped, swapped ones give their place back. Returns pages unmapped.

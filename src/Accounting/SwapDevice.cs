@@ -64,11 +64,13 @@ public unsafe struct SwapDevice
     [MethodImpl(Inline)]
     private static Guarded<int>* StackOf(SwapDevice* device) => (Guarded<int>*)Guarded<nint>.Get(&device->Stack);
 
+    /// <summary>Who uses entry; L: swap lock.</summary>
     [MethodImpl(Inline)]
-    private static Guarded<byte>* Uses(SwapDevice* device, SwapEntry entry) => (Guarded<byte>*)Guarded<nint>.Get(&device->Map) + entry.Index;
+    public static Guarded<byte>* Uses(SwapDevice* device, SwapEntry entry) => (Guarded<byte>*)Guarded<nint>.Get(&device->Map) + entry.Index;
 
+    /// <summary>The page that caches entry, or null; L: cache lock.</summary>
     [MethodImpl(Inline)]
-    internal static GuardedPtr<Page>* CacheSlot(SwapDevice* device, SwapEntry entry) => (GuardedPtr<Page>*)Guarded<nint>.Get(&device->Cache) + entry.Index;
+    public static GuardedPtr<Page>* CacheSlot(SwapDevice* device, SwapEntry entry) => (GuardedPtr<Page>*)Guarded<nint>.Get(&device->Cache) + entry.Index;
 
     /// <summary>get_swap_page: a free entry, used by the swap cache alone; false when the device is full.</summary>
     public static bool TryAlloc(in ThisCpu cpu, SwapDevice* device, out SwapEntry entry)

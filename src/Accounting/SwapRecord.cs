@@ -35,6 +35,7 @@ public static unsafe class SwapRecord
     /// </summary>
     public static void Charge<TC>(in ThisCpu cpu, SwapDevice* device, SwapEntry entry, Memcg* memcg) where TC : struct, IMemoryController
     {
+        if (Memcg.IsRoot(memcg)) return; // its pages are not counted
         Memcg* payer = memcg;
         while (Css.StateOf(&payer->Css) != CssState.Online && !Memcg.IsRoot(payer)) payer = Memcg.ParentOf(payer);
         if (payer != memcg)

@@ -54,7 +54,7 @@ public unsafe partial interface IPageCgroupDesign
         return true;
     }
 
-    /// <summary>An isolated page under the page lock changes hands; to is null for the root. False when from does not pay for it. charge says how much moved.</summary>
+    /// <summary>An isolated page under the page lock changes hands; to is null for nobody. False when from does not pay for it. charge says how much moved.</summary>
     static virtual bool MoveAccount<TSelf, TLru>(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, out ClearedCharge charge)
         where TSelf : struct, IPageCgroupDesign where TLru : struct, ILruDesign
     {

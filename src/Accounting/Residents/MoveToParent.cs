@@ -20,7 +20,7 @@ public readonly unsafe struct MoveToParent : IResidentsDesign
 
     private readonly struct Parent : IMoveTarget
     {
-        public static Memcg* Of(Memcg* from) => Memcg.IsRoot(Memcg.ParentOf(from)) ? null : Memcg.ParentOf(from);
+        public static Memcg* Of(Memcg* from) => Memcg.ParentOf(from);
     }
 
     /// <inheritdoc/>

@@ -80,7 +80,8 @@ internal static unsafe class PageMover
     {
         if (!PageOps.TryLock(page)) return false;
         Memcg* to = TTarget.Of(from);
-        if (to != null) TC.ChargeForced(cpu, to, 1); // before the child's is given back, or its usage could be seen as gone
+        bool counted = to != null && !Memcg.IsRoot(to);
+        if (counted) TC.ChargeForced(cpu, to, 1); // before the child's is given back, or its usage could be seen as gone
         Machine.IrqOff();
         MoveLock.Acquire(cpu, &from->MoveLock);
         bool moved = TC.MoveAccount(cpu, page, from, to, out ClearedCharge charge);
@@ -88,9 +89,9 @@ internal static unsafe class PageMover
         MoveLock.Release(cpu, &from->MoveLock);
         Machine.IrqOn();
         PageOps.Unlock(page);
-        if (to != null && !moved) TC.Cancel(cpu, to, 1);
+        if (counted && !moved) TC.Cancel(cpu, to, 1);
         if (!moved) return false;
-        if (to != null && charge.Memsw == 0) TC.UnchargeCounters(cpu, to, 0, 1);
+        if (counted && charge.Memsw == 0) TC.UnchargeCounters(cpu, to, 0, 1);
         TC.UnchargeCounters(cpu, from, charge.Memory, charge.Memsw);
         return true;
     }
@@ -112,7 +113,7 @@ internal static unsafe class PageMover
     }
 }
 
-/// <summary>Where the pages of a dead group go; null is the root, which nobody charges.</summary>
+/// <summary>Where the pages of a dead group go; null is nobody.</summary>
 internal unsafe interface IMoveTarget
 {
     static abstract Memcg* Of(Memcg* from);

@@ -146,7 +146,7 @@ public readonly unsafe struct AtUnmap<TForm> : IUnchargeDesign where TForm : str
         if (TC.TryClear(cpu, unused, UnchargeType.Force, out Memcg* owner, out ClearedCharge charge))
         {
             // Counted as what the page was: the copy of a migration that failed has no mapping to say so.
-            charge = new ClearedCharge(TForm.MigrationCharges ? charge.Memory : 0, TForm.MigrationCharges ? charge.Memsw : 0, anon ? 1 : 0, anon ? 0 : 1);
+            charge = new ClearedCharge(TForm.MigrationCharges ? charge.Memory : 0, TForm.MigrationCharges ? charge.Memsw : 0, 1, anon ? 1 : 0);
             GiveBack<TC>(cpu, owner, charge);
         }
         if (!anon) return;
@@ -189,10 +189,10 @@ public readonly unsafe struct AtUnmap<TForm> : IUnchargeDesign where TForm : str
     {
         MemcgStatCpu* stat = Memcg.OnCpu(cpu, owner);
         MemcgStatCpu.Add(stat, MemcgStatItem.Rss, -charge.Anon);
-        MemcgStatCpu.Add(stat, MemcgStatItem.Cache, -charge.File);
+        MemcgStatCpu.Add(stat, MemcgStatItem.Cache, charge.Anon - charge.Pages);
         MemcgStatCpu.Add(stat, MemcgStatItem.PgpgOut, charge.Pages);
         SoftLimit.Check(cpu, charge.Pages);
-        if (charge.Memory == 0 && charge.Memsw == 0) return;
+        if ((charge.Memory | charge.Memsw) == 0 || Memcg.IsRoot(owner)) return;
         if (TForm.Batches && UnchargeBatch.TryAdd(UnchargeBatch.Of(cpu.Area), owner, charge)) return;
         TC.UnchargeCounters(cpu, owner, charge.Memory, charge.Memsw);
     }
