@@ -123,8 +123,7 @@ public readonly unsafe struct BitSpinlock<TBit> : IPageCgroupDesign where TBit :
     private static bool Keeps(PageCgroupObject* pc, Page* page, UnchargeType type) =>
         (type == UnchargeType.Mapped && (AtomicLong.Load(&pc->Flags) & PageCgroupObject.Cache) != 0) || UnchargeRule.Keeps(page, type, migrating: false);
 
-    private static ClearedCharge ChargeOf(PageCgroupObject* pc) =>
-        (AtomicLong.Load(&pc->Flags) & PageCgroupObject.Cache) != 0 ? new ClearedCharge(1, 1, 0, 1) : new ClearedCharge(1, 1, 1, 0);
+    private static ClearedCharge ChargeOf(PageCgroupObject* pc) => new(1, 1, 1, (AtomicLong.Load(&pc->Flags) & PageCgroupObject.Cache) != 0 ? 0 : 1);
 
     /// <inheritdoc/>
     public static Memcg* OwnerOf(in ThisCpu cpu, Page* page, out bool used)

@@ -109,7 +109,7 @@ public readonly unsafe struct FlagArray<TEntry, TBit> : IPageCgroupDesign where 
         return mine;
     }
 
-    private static ClearedCharge ChargeOf(void* pc) => Is(pc, Cache) ? new ClearedCharge(1, 1, 0, 1) : new ClearedCharge(1, 1, 1, 0);
+    private static ClearedCharge ChargeOf(void* pc) => new(1, 1, 1, Is(pc, Cache) ? 0 : 1);
 
     /// <inheritdoc/>
     /// <remarks>mem_cgroup_move_account: one section in which the group changes and the page stays used.</remarks>

@@ -105,7 +105,7 @@ public readonly unsafe partial struct LocklessRcu<TForm, TPrefetch> : IPageCgrou
         AtomicLong.Store(&page->Memcg, 0); // (C) pairs with (D) in LocklessRcu.cs
         owner = GuardedPtr<Memcg>.Get(&pc->Memcg);
         bool cache = (AtomicLong.Load(&pc->Flags) & PageCgroupObject.Cache) != 0;
-        charge = new ClearedCharge(1, 1, cache ? 0 : 1, cache ? 1 : 0);
+        charge = new ClearedCharge(1, 1, 1, cache ? 0 : 1);
         TLru.OnDisowned(cpu, page, owner);
         Css.Get(cpu, &owner->Css); // put by Reaped: the object stays linked to the group's list (R-A4)
         Push<TLru>(cpu, pc);

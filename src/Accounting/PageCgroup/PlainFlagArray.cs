@@ -113,8 +113,7 @@ public readonly unsafe struct PlainFlagArray<TForm> : IPageCgroupDesign where TF
     private static ClearedCharge ChargeOf(long flags, Page* page)
     {
         if ((flags & Mem) == 0) return default;
-        bool anon = PageMapping.IsAnon(page);
-        return new ClearedCharge(1, (flags & Memsw) != 0 ? 1 : 0, anon ? 1 : 0, anon ? 0 : 1);
+        return new ClearedCharge(1, (flags & Memsw) != 0 ? 1 : 0, 1, PageMapping.AnonBitOf(page));
     }
 
     /// <inheritdoc/>

@@ -49,7 +49,7 @@ public readonly unsafe struct AtFinalPut : IUnchargeDesign
         for (; at < n; at++)
         {
             Page* page = pages[at];
-            Memcg* of = TC.OwnerOf(page, out bool used);
+            Memcg* of = TC.OwnerOf(cpu, page, out bool used);
             if (!used) continue;
             if (of != owner)
             {
