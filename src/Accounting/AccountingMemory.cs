@@ -44,7 +44,8 @@ public sealed unsafe class AccountingMemory
         ArgumentOutOfRangeException.ThrowIfGreaterThan(memory.Plan.Nodes.Count, MemcgTree.MaxNodes);
         ArgumentOutOfRangeException.ThrowIfNegative(plan.SwapEntries);
         if (plan.SwapEntries != 0) ArgumentOutOfRangeException.ThrowIfGreaterThan(plan.MaxGroups, 1 << 16); // ids in the swap map have 16 bits
-        if (!System.Numerics.BitOperations.IsPow2(plan.PageCacheBuckets)) throw new ArgumentOutOfRangeException(nameof(plan), plan.PageCacheBuckets, "the page cache's buckets are no power of two");
+        if (!System.Numerics.BitOperations.IsPow2(plan.PageCacheBuckets))
+            throw new ArgumentOutOfRangeException(nameof(plan), plan.PageCacheBuckets, "the page cache's buckets are no power of two");
         var built = new AccountingMemory(memory, cpus, plan);
         built.Map<TC>(source);
         return built;

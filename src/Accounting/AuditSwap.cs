@@ -20,7 +20,8 @@ internal static unsafe class AuditSwap
             if (SwapDevice.IsUsed(device, entry)) used++;
             else if (id != 0) wrong.Add($"swap: entry {i} is free, yet group {id} pays for it");
             Page* page = GuardedPtr<Page>.Get(SwapDevice.CacheSlot(device, entry));
-            if (page != null && (!PageOps.Test(page, PageFlags.SwapCache) || SwapCache.EntryOf(page) != entry)) wrong.Add($"swap: entry {i} caches page {(nint)page:x}, which does not name it");
+            if (page != null && (!PageOps.Test(page, PageFlags.SwapCache) || SwapCache.EntryOf(page) != entry))
+                wrong.Add($"swap: entry {i} caches page {(nint)page:x}, which does not name it");
             if (id == 0) continue;
             if (id >= Guarded<int>.Get(&tree->Capacity) || Css.StateOf(&MemcgTree.ById(tree, id)->Css) == CssState.Free)
                 wrong.Add($"swap: entry {i} records group {id}, which does not exist");

@@ -71,6 +71,11 @@ public static class Eras
         new(Axis.LruLock, "ticket", "ticket (2.6.25 to 4.1)"),
         new(Axis.LruLock, "mcs", "queued (today's idea)"),
         new(Axis.Uncharge, "AtFinalPut", "after the last reference is gone, gathered per owner (3.17)"),
+        new(Axis.Uncharge, "AtUnmap27", "at unmap and cache removal (2.6.27)"),
+        new(Axis.Uncharge, "AtUnmap29", "the same with memory+swap (2.6.29)"),
+        new(Axis.Uncharge, "AtUnmap32", "the same in batches (3.2 to 3.16)"),
+        new(Axis.Residents, "ForceEmpty", "uncharged by force, then nobody's (2.6.27)"),
+        new(Axis.Residents, "MoveToParent", "become the parent's at offline (2.6.29 to 3.18)"),
         new(Axis.Residents, "PinPerPage", "a css reference per counted page (3.19)"),
         new(Axis.Kmem, "None", "kernel objects are charged to nobody (nokmem)"),
     ];

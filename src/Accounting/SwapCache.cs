@@ -123,7 +123,8 @@ public static unsafe class SwapCache
         Mm.Put<TC>(cpu, page); // else reclaim finds it
     }
 
-    /// <summary>migrate_page_move_mapping: page takes old's slot; both locked, old has the isolator's reference and the cache's, which becomes the caller's. False when somebody else holds old.</summary>
+    /// <summary>migrate_page_move_mapping: page takes old's slot; both locked. old has the isolator's reference and the cache's, which becomes the
+    /// caller's. False when somebody else holds old.</summary>
     internal static bool TryReplace(in ThisCpu cpu, SwapDevice* device, Page* old, Page* page)
     {
         SwapEntry entry = EntryOf(old);

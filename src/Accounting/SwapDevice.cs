@@ -124,7 +124,8 @@ public unsafe struct SwapDevice
     {
         SwapLock.Acquire(cpu, &device->Lock);
         int uses = Guarded<byte>.Get(Uses(device, entry));
-        if (uses == 0 || (use == HasCache ? (uses & HasCache) == 0 : (uses & ~HasCache) == 0)) Bug.Fail("swap: put of an entry that has no such use (entry, uses)", entry.Index, uses);
+        if (uses == 0 || (use == HasCache ? (uses & HasCache) == 0 : (uses & ~HasCache) == 0))
+            Bug.Fail("swap: put of an entry that has no such use (entry, uses)", entry.Index, uses);
         uses -= use;
         Guarded<byte>.Set(Uses(device, entry), (byte)uses);
         int users = uses & ~HasCache;

@@ -13,7 +13,8 @@ namespace MemcgNative.Accounting;
 // before it is uncharged, so that the loop works with every list design.
 
 /// <summary>The pages of a dead group are uncharged and stay. Linux: mem_cgroup_force_empty, 2.6.25 to 2.6.28.</summary>
-[PatchSeries("KAMEZAWA Hiroyuki", "2007-12", "memory cgroup enhancements: force_empty interface for dropping all account in empty cgroup", "merged in 2.6.25 (cc8475822f8a); replaced in 2.6.29")]
+[PatchSeries("KAMEZAWA Hiroyuki", "2007-12", "memory cgroup enhancements: force_empty interface for dropping all account in empty cgroup",
+    "merged in 2.6.25 (cc8475822f8a); replaced in 2.6.29")]
 public readonly unsafe struct ForceEmpty : IResidentsDesign
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;

@@ -74,7 +74,8 @@ public readonly struct Early32 : IEarlyForm
 }
 
 /// <summary>Uncharge where the type of the page is known. Linux: __mem_cgroup_uncharge_common and its wrappers, mm/memcontrol.c 2.6.27 to 3.16.</summary>
-[PatchSeries("KAMEZAWA Hiroyuki", "2008-12", "memcg: mem+swap controller core; coalesce uncharge during unmap/truncate", "merged in 2.6.29 (8c7c6e34a125) and 2.6.33 (569b846df54f); replaced in 3.17")]
+[PatchSeries("KAMEZAWA Hiroyuki", "2008-12", "memcg: mem+swap controller core; coalesce uncharge during unmap/truncate",
+    "merged in 2.6.29 (8c7c6e34a125) and 2.6.33 (569b846df54f); replaced in 3.17")]
 public readonly unsafe struct AtUnmap<TForm> : IUnchargeDesign where TForm : struct, IEarlyForm
 {
     /// <inheritdoc/>

@@ -17,6 +17,7 @@ public sealed unsafe class SwapStressTests
         public FileSpace* File;
         public nint Spaces;
         public int Steps;
+        public AtomicLong Migrated, SwappedIn;
     }
 
     [Fact] public void Late_uncharge_with_pinned_groups_balances() => Run<NoStock>();
@@ -61,6 +62,8 @@ public sealed unsafe class SwapStressTests
         Assert.Equal((0, 0, 0, 1), (balance.Resident, balance.Stocked, balance.OnLists, balance.Groups));
         Assert.Equal((0, frames, 0), (SwapDevice.Used(box.Swap), box.FramesInUse, AtomicLong.Load(&file->Pages)));
         Assert.True(balance.Charged > 2_000, "the run did something");
+        Assert.True(AtomicLong.Load(&arguments.Migrated) > 50, $"only {AtomicLong.Load(&arguments.Migrated)} pages migrated");
+        Assert.True(AtomicLong.Load(&arguments.SwappedIn) > 200, $"only {AtomicLong.Load(&arguments.SwappedIn)} faults found a swap entry");
     }
 
     private static void Work<TC>(in ThisCpu cpu, void* argument) where TC : struct, IMemoryController
@@ -101,11 +104,15 @@ public sealed unsafe class SwapStressTests
                     Page* old = Mm.Follow(cpu, (state & 1) == 0 ? mm : other, (state & 2) == 0 ? at : FileAt + fileAt);
                     if (old == null) break;
                     Mm.LruAddDrain<TC>(cpu);
-                    Migration.Migrate<TC>(cpu, old, AllocatorState.Node(AllocatorState.Of(cpu), 0));
+                    if (Migration.Migrate<TC>(cpu, old, AllocatorState.Node(AllocatorState.Of(cpu), 0)) == MigrateResult.Moved) AtomicLong.Add(&a->Migrated, 1);
                     Mm.Put<TC>(cpu, old);
                     break;
                 default:
-                    for (long i = at; i < Math.Min(at + count, Anon); i++) MmSwap.Touch<TC>(cpu, mm, i, write: (state >> 50 & 3) != 0);
+                    for (long i = at; i < Math.Min(at + count, Anon); i++)
+                    {
+                        if (Pte.IsSwap(GuardedPtr<Page>.Get(MmStruct.Entry(mm, i)))) AtomicLong.Add(&a->SwappedIn, 1);
+                        MmSwap.Touch<TC>(cpu, mm, i, write: (state >> 50 & 3) != 0);
+                    }
                     break;
             }
         }
