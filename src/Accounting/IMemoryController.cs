@@ -67,7 +67,10 @@ public unsafe interface IMemoryController
     static abstract void Cancel(in ThisCpu cpu, Memcg* memcg, int pages);
     /// <summary>Takes pages off the counters of memcg and its ancestors.</summary>
     static abstract void UnchargeCounters(in ThisCpu cpu, Memcg* memcg, int memory, int memsw);
-    /// <summary>Asks every CPU to return stocked pages of root's subtree, and to free page_cgroups that wait for company; this CPU does so at once, others at their next poll.</summary>
+    /// <summary>
+    /// Asks every CPU to return stocked pages of root's subtree, and to free page_cgroups that wait for company; this CPU does so at once,
+    /// others at their next poll.
+    /// </summary>
     static abstract void DrainStocks(in ThisCpu cpu, Memcg* root);
     /// <summary>Pages of memcg that the stock of one CPU holds; exact at quiescence.</summary>
     static abstract long StockedPages(CpuArea* area, Memcg* memcg);

@@ -99,7 +99,7 @@ public unsafe struct ResCounter56 : IResCounterLayout
 }
 
 /// <summary>Counters charged under a spinlock per level. Linux: kernel/res_counter.c.</summary>
-[PatchSeries("Pavel Emelianov", "2007-10", "resource counters; memory controller: resource counters (Balbir Singh)", "merged in 2.6.25 (e552b6617067); replaced in 3.19 by page_counter")]
+[PatchSeries("Pavel Emelianov", "2007-10", "Memory controller: resource counters", "merged in 2.6.25 (e552b6617067); replaced in 3.19 by page_counter")]
 public readonly unsafe struct ResCounter<TLayout, TLock> : ICounterDesign where TLayout : struct, IResCounterLayout where TLock : struct, ILockKind
 {
     /// <summary>"No limit", in pages.</summary>
@@ -202,7 +202,8 @@ public readonly unsafe struct ResCounter<TLayout, TLock> : ICounterDesign where 
     /// <remarks>memory first, then memsw, as __mem_cgroup_try_charge: for a moment memory may exceed memsw.</remarks>
     public static bool TryCharge<TPin>(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) where TPin : struct, IChargePin
     {
-        if (!TryCharge(cpu, Of(memcg, CounterKind.Memory), CounterKind.Memory, pages, forced: false, out void* at)) return Refuse(at, CounterKind.Memory, ref refused);
+        if (!TryCharge(cpu, Of(memcg, CounterKind.Memory), CounterKind.Memory, pages, forced: false, out void* at))
+            return Refuse(at, CounterKind.Memory, ref refused);
         if (CountsSwap(memcg) && !TryCharge(cpu, Of(memcg, CounterKind.Memsw), CounterKind.Memsw, pages, forced: false, out at))
         {
             UnchargeUntil(cpu, Of(memcg, CounterKind.Memory), null, CounterKind.Memory, pages);

@@ -53,7 +53,8 @@ public readonly struct Sync : ITwinForm
 }
 
 /// <summary>A list of page_cgroups per group and zone beside the zone's list of pages. Linux 2.6.25 to 3.2.</summary>
-[PatchSeries("KAMEZAWA Hiroyuki", "2008-02; 2008-12", "per-zone and reclaim enhancements for memory controller; memcg: synchronized LRU", "merged in 2.6.25 (1ecaab2bd221) and 2.6.29 (08e552c69c6930); replaced in 3.3")]
+[PatchSeries("KAMEZAWA Hiroyuki", "2008-02; 2008-12", "per-zone and reclaim enhancements for memory controller; memcg: synchronized LRU",
+    "merged in 2.6.25 (1ecaab2bd221) and 2.6.29 (08e552c69c6930); replaced in 3.3")]
 public readonly unsafe partial struct TwinLists<TForm, TLock> : ILruDesign where TForm : struct, ITwinForm where TLock : struct, ILockKind
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
@@ -265,7 +266,10 @@ public readonly unsafe partial struct TwinLists<TForm, TLock> : ILruDesign where
     }
 
     /// <inheritdoc/>
-    /// <remarks>Asynchronous: the zone's list does not care who pays, and the group's follows by itself. Synchronous: off the old group's list, switch, onto the new one's (A14).</remarks>
+    /// <remarks>
+    /// Asynchronous: the zone's list does not care who pays, and the group's follows by itself. Synchronous: off the old group's list, switch,
+    /// onto the new one's (A14).
+    /// </remarks>
     public static void Rehome<TSelf, TPc, TSwitch>(in ThisCpu cpu, Page* page, ref TSwitch change)
         where TSelf : struct, ILruDesign where TPc : struct, IPageCgroupDesign where TSwitch : struct, IOwnerSwitch
     {

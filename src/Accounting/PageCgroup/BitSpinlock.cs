@@ -19,11 +19,13 @@ namespace MemcgNative.Accounting;
 // Lock order: bit lock, then the zone info's lock. Who moves a page between lists holds the zone's lock and only tries the bit lock; the
 // group's list is then stale, and the scanner puts it right.
 //
-// What differs from Linux: irqs are off while the lock is held, because the end of writeback asks for the owner here (A15). The object is allocated inside commit, from the reserves, because a charge has two halves here; if there is none,
-// the page stays uncharged and its charge is given back. With the byte encoding the pointer sits above the low byte.
+// What differs from Linux: irqs are off while the lock is held, because the end of writeback asks for the owner here (A15). The object is
+// allocated inside commit, from the reserves, because a charge has two halves here; if there is none, the page stays uncharged and its charge
+// is given back. With the byte encoding the pointer sits above the low byte.
 
 /// <summary>A slab object per charged page behind a word whose low end is a spinlock. Linux 2.6.25 to 2.6.27.</summary>
-[PatchSeries("Balbir Singh, Hugh Dickins", "2008-02", "Memory controller: accounting setup; memcg: lock_page_cgroup and page_cgroup ref", "merged in 2.6.25 (8a9f3ccd2474, 7e924aafa4b0); replaced in 2.6.28")]
+[PatchSeries("Balbir Singh, Hugh Dickins", "2008-02", "Memory controller: accounting setup; memcg: lock_page_cgroup and page_cgroup ref", 
+    "merged in 2.6.25 (8a9f3ccd2474, 7e924aafa4b0); replaced in 2.6.28")]
 public readonly unsafe struct BitSpinlock<TBit> : IPageCgroupDesign where TBit : struct, IBitLock
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;

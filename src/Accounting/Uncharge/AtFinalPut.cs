@@ -50,7 +50,11 @@ public readonly unsafe struct AtFinalPut : IUnchargeDesign
         {
             Page* page = pages[at];
             Memcg* of = TC.OwnerOf(cpu, page, out bool used);
-            if (!used) continue;
+            if (!used)
+            {
+                if (of != null) TC.TryClear(cpu, page, UnchargeType.FinalPut, out _, out _); // named and not charged: left by a migration (C-I9)
+                continue;
+            }
             if (of != owner)
             {
                 if (owner != null) break;
