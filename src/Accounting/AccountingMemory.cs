@@ -30,6 +30,9 @@ public sealed unsafe class AccountingMemory
     /// <summary>The tree.</summary>
     public MemcgTree* Tree { get; private set; }
 
+    /// <summary>The cache of page_cgroup objects; null where the design has none.</summary>
+    public KmemCache? PageCgroups { get; private set; }
+
     /// <summary>The root group.</summary>
     public Memcg* Root => MemcgTree.Root(Tree);
 
@@ -76,6 +79,7 @@ public sealed unsafe class AccountingMemory
         Guarded<nint>.Set(&Tree->Swap, (nint)MapSwap(source, first));
         TestAndSetLock.Init(&Tree->SoftLimitLock);
 
+        if (TC.PageCgroupBytes != 0) PageCgroups = new KmemCache(memory, "page_cgroup", TC.PageCgroupBytes);
         nint* nodes = MapNodes<TC>(source, specs, first);
         for (int i = 0; i < cpus.Count; i++)
         {
@@ -84,6 +88,7 @@ public sealed unsafe class AccountingMemory
             GuardedPtr<MemcgTree>.Set(&own->Tree, Tree);
             GuardedPtr<Guarded<nint>>.Set(&own->Nodes, (Guarded<nint>*)nodes);
             Guarded<int>.Set(&own->NodeCount, specs.Count);
+            Guarded<nint>.Set(&own->PageCgroupCache, PageCgroups == null ? 0 : (nint)PageCgroups.State);
             IoQueue.Init<TC>(cpus.Area(i));
             LruDrain.Init<TC>(cpus.Area(i));
             TC.InitCpu(cpus.Area(i));

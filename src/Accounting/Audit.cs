@@ -53,6 +53,7 @@ public static unsafe class Audit
             for (int node = 0; node < Guarded<int>.Get(&tree->Nodes); node++)
             {
                 TC.LruCheck(cpu, memcg, node, wrong);
+                if (TC.LruTwin && !Memcg.IsRoot(memcg)) continue; // its pages are on the zone's list too, which is the root's
                 for (LruList list = 0; list <= LruList.Unevictable; list++) listed += TC.LruCount(memcg, node, list);
             }
             CheckStatistics(memcg, found[id], wrong);
@@ -61,6 +62,7 @@ public static unsafe class Audit
             charged += MemcgStat.Read(memcg, MemcgStatItem.PgpgIn);
             uncharged += MemcgStat.Read(memcg, MemcgStatItem.PgpgOut);
         }
+        AuditPageCgroup.Check<TC>(cpu, tree, found.Sum(f => f.Pages), wrong);
         if (onLists != listed) wrong.Add($"lru: {onLists} frames have the LRU bit, the lists count {listed}");
         if (AtomicLong.Load(&tree->DeadResidue) is not 0 and var residue) wrong.Add($"{residue} groups were released with pages still counted");
         charged += AtomicLong.Load(&tree->DeadCharged);
@@ -79,7 +81,7 @@ public static unsafe class Audit
         {
             Page* page = MemMap.PageOf(map, new Pfn(pfn));
             long flags = AtomicLong.Load(&page->Flags);
-            Memcg* owner = TC.OwnerOf(page, out bool used);
+            Memcg* owner = TC.OwnerOf(cpu, page, out bool used);
             if ((flags & PageFlags.Lru) != 0) onLists++;
             if (!used) continue;
             if (PageOps.Count(page) == 0) wrong.Add($"pfn {pfn} has no reference, yet group {Guarded<int>.Get(&owner->Id)} pays for it");

@@ -32,7 +32,11 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     [MethodImpl(Inline)]
     public static void UnchargeCounters(in ThisCpu cpu, Memcg* memcg, int memory, int memsw) => TCounter.Uncharge<TResidents>(cpu, memcg, memory, memsw);
     /// <inheritdoc/>
-    public static void DrainStocks(in ThisCpu cpu, Memcg* root) => TCounter.DrainAll<TResidents>(cpu, root);
+    public static void DrainStocks(in ThisCpu cpu, Memcg* root)
+    {
+        TCounter.DrainAll<TResidents>(cpu, root);
+        TPageCgroup.Reap<TLru>(cpu);
+    }
     /// <inheritdoc/>
     public static long StockedPages(CpuArea* area, Memcg* memcg) => TCounter.StockedPages(area, memcg);
     /// <inheritdoc/>
@@ -50,6 +54,10 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
 
     /// <inheritdoc/>
     public static int PageMetadataBytes => TPageCgroup.MetadataBytes;
+    /// <inheritdoc/>
+    public static int PageCgroupBytes => TPageCgroup.ObjectBytes;
+    /// <inheritdoc/>
+    public static void PageCgroupCheck(in ThisCpu cpu, Page* page, ICollection<string> wrong) => TPageCgroup.CheckPage(cpu, page, wrong);
 
     /// <inheritdoc/>
     [MethodImpl(Inline)]
@@ -69,7 +77,7 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
 
     /// <inheritdoc/>
     [MethodImpl(Inline)]
-    public static Memcg* OwnerOf(Page* page, out bool used) => TPageCgroup.OwnerOf(page, out used);
+    public static Memcg* OwnerOf(in ThisCpu cpu, Page* page, out bool used) => TPageCgroup.OwnerOf(cpu, page, out used);
 
     /// <inheritdoc/>
     public static bool CommitLrucare(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon)
@@ -104,6 +112,8 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
 
     // Lru
 
+    /// <inheritdoc/>
+    public static bool LruTwin => TLru.Twin;
     /// <inheritdoc/>
     public static void LruAdd(in ThisCpu cpu, Page** pages, int n) => TLru.Add<TPageCgroup>(cpu, pages, n);
     /// <inheritdoc/>
@@ -195,6 +205,7 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     {
         TCounter.InitCpu<TResidents>(area);
         TPageCgroup.InitCpu(area);
+        TPageCgroup.InitReaper<TLru>(area);
         TLru.InitCpu(area);
         TUncharge.InitCpu(area);
         TKmem.InitCpu(area);

@@ -67,7 +67,10 @@ public unsafe interface IMemoryController
     static abstract void Cancel(in ThisCpu cpu, Memcg* memcg, int pages);
     /// <summary>Takes pages off the counters of memcg and its ancestors.</summary>
     static abstract void UnchargeCounters(in ThisCpu cpu, Memcg* memcg, int memory, int memsw);
-    /// <summary>Asks every CPU to return stocked pages of root's subtree; this CPU does so at once, others at their next poll.</summary>
+    /// <summary>
+    /// Asks every CPU to return stocked pages of root's subtree, and to free page_cgroups that wait for company; this CPU does so at once,
+    /// others at their next poll.
+    /// </summary>
     static abstract void DrainStocks(in ThisCpu cpu, Memcg* root);
     /// <summary>Pages of memcg that the stock of one CPU holds; exact at quiescence.</summary>
     static abstract long StockedPages(CpuArea* area, Memcg* memcg);
@@ -86,12 +89,16 @@ public unsafe interface IMemoryController
 
     /// <summary>Bytes of memcg metadata per frame beside struct page.</summary>
     static abstract int PageMetadataBytes { get; }
+    /// <summary>Bytes of the slab object a charged page needs; 0 when there is none.</summary>
+    static abstract int PageCgroupBytes { get; }
+    /// <summary>Adds a line for each thing wrong with page's page_cgroup at quiescence.</summary>
+    static abstract void PageCgroupCheck(in ThisCpu cpu, Page* page, ICollection<string> wrong);
     /// <summary>Makes memcg the owner of page; false when the page already has one: the caller gives the charge back.</summary>
     static abstract bool Commit(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon);
     /// <summary>Ends the ownership if type says so; false when there is nothing to give back.</summary>
     static abstract bool TryClear(in ThisCpu cpu, Page* page, UnchargeType type, out Memcg* owner, out ClearedCharge charge);
     /// <summary>The page's owner; used says whether it is charged.</summary>
-    static abstract Memcg* OwnerOf(Page* page, out bool used);
+    static abstract Memcg* OwnerOf(in ThisCpu cpu, Page* page, out bool used);
 
     /// <summary>The same for a page that may be on a list already (lrucare); the page is locked.</summary>
     static abstract bool CommitLrucare(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon);
@@ -108,6 +115,8 @@ public unsafe interface IMemoryController
 
     // Lru
 
+    /// <summary>Do the root's lists hold every page, beside those of its group (see <see cref="ILruDesign.Twin"/>)?</summary>
+    static abstract bool LruTwin { get; }
     /// <summary>Puts pages on their lists; they come from a pagevec, whose references keep them alive.</summary>
     static abstract void LruAdd(in ThisCpu cpu, Page** pages, int n);
     /// <summary>Takes pages whose last reference is gone off their lists; pages that are on none are skipped.</summary>

@@ -90,7 +90,7 @@ public static unsafe class MmSwap
         if (memcg != null) return memcg;
         using (new RcuReadGuard(cpu))
         {
-            memcg = TC.OwnerOf(page, out bool used);
+            memcg = TC.OwnerOf(cpu, page, out bool used);
             if (used && Css.TryGetOnline(cpu, &memcg->Css)) return memcg;
         }
         return Charging.MemcgOf(cpu, mm);

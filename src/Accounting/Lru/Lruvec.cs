@@ -83,7 +83,7 @@ public unsafe struct Lruvec
     }
 
     /// <summary>Walks every list under the caller's lock: links agree, lengths are right, each page is on the list its flags name and owner accepts it.</summary>
-    public static void Check<TPc>(Lruvec* v, Memcg* memcg, int node, ICollection<string> wrong) where TPc : struct, IPageCgroupDesign
+    public static void Check<TPc>(in ThisCpu cpu, Lruvec* v, Memcg* memcg, int node, ICollection<string> wrong) where TPc : struct, IPageCgroupDesign
     {
         int id = Guarded<int>.Get(&memcg->Id);
         for (LruList list = 0; list <= LruList.Unevictable; list++)
@@ -97,7 +97,7 @@ public unsafe struct Lruvec
                 if ((flags & PageFlags.Lru) == 0) wrong.Add($"lru: group {id} node {node} {list}: page {(nint)page:x} without the LRU bit");
                 if (ListOf(flags) != list) wrong.Add($"lru: group {id} node {node} {list}: page {(nint)page:x} belongs on {ListOf(flags)}");
                 if (PageFlags.NodeIndex(flags) != node) wrong.Add($"lru: group {id} node {node} {list}: page {(nint)page:x} is of node {PageFlags.NodeIndex(flags)}");
-                Memcg* owner = TPc.OwnerOf(page, out _);
+                Memcg* owner = TPc.OwnerOf(cpu, page, out _);
                 if (owner == null) owner = MemcgTree.Root(Memcg.TreeOf(memcg));
                 if (owner != memcg) wrong.Add($"lru: group {id} node {node} {list}: page {(nint)page:x} belongs to group {Guarded<int>.Get(&owner->Id)}");
             }

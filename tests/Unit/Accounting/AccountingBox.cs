@@ -77,6 +77,7 @@ internal sealed unsafe class AccountingBox<TC> : IDisposable where TC : struct, 
     {
         get
         {
+            Accounting.PageCgroups?.Shrink<NoKmemHook>(Cpu());
             for (int i = 0; i < Cpus.Count; i++) PageAllocator.DrainLocal(Cpu(i));
             MemMap* map = MemMap.Of(Cpu());
             long used = 0;
