@@ -32,4 +32,19 @@ public unsafe interface IPageCgroupDesign
 
     /// <summary>The page's owner; used says whether it is charged. Who may call it when is the design's; every list design uses it for page to book.</summary>
     static abstract Memcg* OwnerOf(Page* page, out bool used);
+
+    /// <summary>An isolated page under the page lock changes hands; to is null for the root. False when from does not pay for it. charge says how much moved.</summary>
+    /// <remarks>
+    /// A design whose clear takes the link away must do it in one store: between two, the page would be the root's, and a catcher may lock
+    /// the root's book, find that right, and hold it while the page goes to the target's list.
+    /// </remarks>
+    static virtual bool MoveAccount<TSelf, TLru>(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, out ClearedCharge charge)
+        where TSelf : struct, IPageCgroupDesign where TLru : struct, ILruDesign
+    {
+        charge = default;
+        if (TSelf.OwnerOf(page, out bool used) != from || !used) return false;
+        bool anon = PageMapping.IsAnon(page);
+        if (!TSelf.TryClear<TLru>(cpu, page, UnchargeType.Force, out _, out charge)) return false;
+        return to == null || TSelf.Commit<TLru>(cpu, page, to, anon);
+    }
 }
