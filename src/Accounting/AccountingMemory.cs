@@ -85,6 +85,7 @@ public sealed unsafe class AccountingMemory
         {
             Memcg* memcg = MemcgTree.ById(Tree, id);
             Guarded<int>.Set(&memcg->Id, id);
+            Guarded<nint>.Set(&memcg->StatOffset, (nint)id * MemcgStatCpu.Bytes);
             Guarded<nint>.Set(&memcg->Tree, (nint)Tree);
             if (id != 0) IntrusiveList.Add(&Tree->Free, &memcg->Sibling);
         }

@@ -53,9 +53,8 @@ public static unsafe class Audit
                 for (LruList list = 0; list <= LruList.Unevictable; list++) listed += TC.LruCount(memcg, node, list);
             }
             stocked += StockedAnywhere<TC>(cpu, memcg);
-            if (Memcg.IsRoot(memcg)) continue; // its counter holds what its children hold, and its own pages are not counted (I1b)
             CheckStatistics(memcg, found[id], wrong);
-            CheckCounter<TC>(cpu, tree, memcg, found, wrong);
+            if (!Memcg.IsRoot(memcg)) CheckCounter<TC>(cpu, tree, memcg, found, wrong); // the root's own pages are not counted (I1b)
             charged += MemcgStat.Read(memcg, MemcgStatItem.PgpgIn);
             uncharged += MemcgStat.Read(memcg, MemcgStatItem.PgpgOut);
         }

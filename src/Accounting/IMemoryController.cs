@@ -32,12 +32,12 @@ public enum UnchargeType
     FinalPut,
 }
 
-/// <summary>What a page gave back when its owner was cleared, in pages per counter.</summary>
-public readonly record struct ClearedCharge(int Memory, int Memsw, int Anon, int File)
-{
-    /// <summary>Pages that were charged, of whatever kind.</summary>
-    public int Pages => Anon + File;
-}
+/// <summary>What a page gave back when its owner was cleared.</summary>
+/// <param name="Memory">Pages for the memory counter.</param>
+/// <param name="Memsw">Pages for memory+swap.</param>
+/// <param name="Pages">Pages for the statistics.</param>
+/// <param name="Anon">Of those, anonymous ones.</param>
+public readonly record struct ClearedCharge(int Memory, int Memsw, int Pages, int Anon);
 
 /// <summary>Where a charge was refused.</summary>
 public unsafe struct Refusal

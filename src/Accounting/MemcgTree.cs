@@ -80,5 +80,5 @@ public unsafe struct MemcgTree
 
     /// <summary>Statistics of memcg on one CPU.</summary>
     public static MemcgStatCpu* Stat(MemcgTree* tree, Memcg* memcg, int cpu) =>
-        (MemcgStatCpu*)(Guarded<nint>.Get(&tree->StatBase) + cpu * Guarded<nint>.Get(&tree->StatStride) + (nint)Guarded<int>.Get(&memcg->Id) * MemcgStatCpu.Bytes);
+        (MemcgStatCpu*)(Guarded<nint>.Get(&tree->StatBase) + cpu * Guarded<nint>.Get(&tree->StatStride) + Guarded<nint>.Get(&memcg->StatOffset));
 }

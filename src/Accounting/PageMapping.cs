@@ -14,6 +14,10 @@ public static unsafe class PageMapping
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool IsAnon(Page* page) => (AtomicLong.Load(&page->Mapping) & AnonBit) != 0;
 
+    /// <summary>1 for an anonymous page, 0 for a file's: what statistics add.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int AnonBitOf(Page* page) => (int)(AtomicLong.Load(&page->Mapping) & AnonBit);
+
     /// <summary>Makes page the anonymous page at index of space; the page is not yet reachable.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void SetAnon(Page* page, MmStruct* space, long index)

@@ -62,11 +62,7 @@ public readonly unsafe struct OwnerWord : IPageCgroupDesign
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static ClearedCharge ChargeOf(Page* page)
-    {
-        bool anon = PageMapping.IsAnon(page);
-        return new ClearedCharge(1, 1, anon ? 1 : 0, anon ? 0 : 1);
-    }
+    private static ClearedCharge ChargeOf(Page* page) => new(1, 1, 1, PageMapping.AnonBitOf(page));
 
     /// <inheritdoc/>
     /// <remarks>One store from owner to owner: list designs that look from page to book without a lock never see the word clear.</remarks>

@@ -139,9 +139,9 @@ internal sealed class ListParser(string text, ListDomain numbers, Func<string, L
         if (relative)
             return n < _domain.Usable.Length ? _domain.Usable[n]
                 : throw new UsageException($"'{ListText.Shown(item)}' at column {column} counts past the "
-                    + $"{_domain.Usable.Length} usable here ({ListText.Format(_domain.Usable)}); the first is +0");
+                    + $"{_domain.Usable.Length} usable here ({ListText.Format(_domain.Usable)}); the first is +0", ofThisMachine: true);
         var number = (int)Math.Min(n, int.MaxValue);
-        return _domain.Refuse(number, _inverted || _runInverted) is { } why ? throw new UsageException(why) : number;
+        return _domain.Refuse(number, _inverted || _runInverted) is { } why ? throw new UsageException(why, ofThisMachine: true) : number;
     }
 
     private static bool Number(ref ReadOnlySpan<char> rest, out long n)

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.CommandLine;
+using System.CommandLine.Help;
+
+namespace MemcgNative.Bench;
+
+/// <summary>What a command works with.</summary>
+internal sealed record CommandContext(OptionSet Options, CliEnvironment Environment, TextWriter Out, TextWriter Error);
+
+/// <summary>The commands and which options each takes.</summary>
+internal static class CommandTree
+{
+    public static RootCommand Build(OptionSet o, CommandContext context)
+    {
+        var root = new RootCommand("The Linux memory-cgroup accounting core, in user space, on your hardware.\n\n"
+            + "  memcgnative sweep                                   every workload on 1 to all CPUs, in under a minute\n"
+            + "  memcgnative run charge-uncharge -C node:0 -t 4      one experiment\n"
+            + "  memcgnative run fault -M 3.19,stock=None --private  another design, a group per thread\n"
+            + "  memcgnative placement -m interleave:0-1 -p thp      prove where memory lands\n"
+            + "  memcgnative sweep --dry-run --topology \"pack:2 numa:2 core:8 pu:2\"\n\n"
+            + "Exit: 0 done, 1 failed, 2 wrong usage, 3 this machine cannot, 5 a rule was broken, 6 not trustworthy (--strict), 130/143 stopped.");
+        foreach (Option option in root.Options.ToArray())
+            if (option is HelpOption) root.Options.Remove(option);
+        root.Options.Add(new HelpOption("--help", "-h"));
+        foreach (Option option in o.Common) root.Options.Add(option);
+
+        root.Subcommands.Add(Make("topology", "what this machine has", [o.Topology, o.Format], r => new TopologyCommand(context).Run(r)));
+        root.Subcommands.Add(Make("placement", "map memory, prove where it is", [o.Mem, o.Pages, o.Footprint, o.Cpus, o.Format, o.Out], r => new PlacementCommand(context).Run(r)));
+        var workload = new Argument<string>("workload") { Description = string.Join("; ", WorkloadList.All.Select(w => $"{w.Name}: {w.What}")) };
+        Command run = Make("run", "one experiment", [.. o.Experiment, o.Twin], r =>
+            new ExperimentCommand(context).Run(r, new ScenarioReader(r, o, context.Environment).Run(r.GetValue(workload)!)));
+        run.Arguments.Add(workload);
+        root.Subcommands.Add(run);
+        var optional = new Argument<string?>("workload") { Description = "one of them (default: all)", Arity = ArgumentArity.ZeroOrOne };
+        Command sweep = Make("sweep", "vary threads and memory; without options the whole of it in under a minute", o.Experiment,
+            r => new ExperimentCommand(context).Run(r, new ScenarioReader(r, o, context.Environment).Sweep(r.GetValue(optional))));
+        sweep.Arguments.Add(optional);
+        root.Subcommands.Add(sweep);
+        var what = new Argument<string?>("what") { Description = "eras, axes, workloads or presets (default: all)", Arity = ArgumentArity.ZeroOrOne };
+        Command list = Make("list", "eras, axes, workloads, presets", [o.Format], r => new ListCommand(context).Run(r, r.GetValue(what)));
+        list.Arguments.Add(what);
+        root.Subcommands.Add(list);
+        return root;
+    }
+
+    private static Command Make(string name, string description, IEnumerable<Option> options, Func<ParseResult, int> action)
+    {
+        var command = new Command(name, description);
+        foreach (Option option in options) command.Options.Add(option);
+        command.SetAction(action);
+        return command;
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.CommandLine;
+using System.Text.Json;
+using MemcgNative.Native;
+
+namespace MemcgNative.Bench;
+
+/// <summary>`run` and `sweep`: they differ in what a scenario is, not in how it is measured and shown.</summary>
+internal sealed class ExperimentCommand(CommandContext context)
+{
+    private const int MostThreadsShown = 16;
+
+    public int Run(ParseResult parsed, Scenario scenario)
+    {
+        OptionSet o = context.Options;
+        string format = OptionSet.Word("--format", parsed.GetValue(o.Format), "table", "json");
+        Terminal terminal = Terminal.Make(context.Out, context.Environment.OutIsTerminal, OptionSet.Word("--color", parsed.GetValue(o.Color), "auto", "always", "never"),
+            context.Environment);
+        ResultFile? file = parsed.GetValue(o.Out) is { } name and not "-" ? ResultFile.Open(name) : null;
+        if (parsed.GetValue(o.Out) == "-") format = "json";
+        if (parsed.GetValue(o.DryRun)) return Plan(scenario, format);
+
+        bool quiet = parsed.GetValue(o.Quiet);
+        var progress = new Progress(context.Error, context.Environment.ErrorIsTerminal && context.Environment.Variable("TERM") is not (null or "" or "dumb"), quiet);
+        Announce(scenario, progress);
+        Result result = new Session(scenario, context.Environment, progress).Run();
+        string json = JsonSerializer.Serialize(result, ResultJson.Default.Result);
+        file?.Write(json + "\n");
+        if (file is not null) progress.Say($"data     {file.Path}");
+        if (format == "json") context.Out.WriteLine(json);
+        else ResultTable.Write(result, terminal, context.Out, parsed.GetValue(o.Verbose));
+
+        string[] wrong = [.. result.Points.SelectMany(p => p.Books.Wrong).Distinct()];
+        if (wrong.Length > 0)
+        {
+            progress.Warn($"the books do not balance: {string.Join("; ", wrong.Take(5))}");
+            return ExitCode.Broken;
+        }
+        if (result.Status != "complete") return context.Environment.StopCode();
+        PointModel[] doubtful = [.. result.Points.Where(p => p.ThroughputOpsPerS.Trust == "untrustworthy")];
+        if (doubtful.Length == 0 || !parsed.GetValue(o.Strict)) return ExitCode.Done;
+        progress.Warn($"untrustworthy: {doubtful[0].Workload} t={doubtful[0].Threads}: {doubtful[0].ThroughputOpsPerS.TrustReasons[0]}");
+        return ExitCode.Untrustworthy;
+    }
+
+    private static void Announce(Scenario scenario, Progress progress)
+    {
+        Topology t = scenario.Topology;
+        progress.Say($"machine  {t.Packages.Length} package(s), {t.Nodes.Length} node(s), {t.Cpus.Length} CPUs, Linux {SystemFacts.KernelRelease}, .NET {Environment.Version}");
+        progress.Say($"plan     {scenario.PointCount} points x {scenario.Schedule.Reps} reps x {DurationText.Format(scenario.Schedule.Duration)}, about "
+            + $"{DurationText.Format(scenario.Estimate)}; "
+            + $"{scenario.Threads.Max()} threads on CPUs {CpuList.Format(scenario.Cpus.Take(scenario.Threads.Max()))} | {SizeText.Format(scenario.FootprintBytes)} in "
+                + $"{scenario.PagesText} pages | {scenario.Shape.Depth} level(s) of groups, "
+            + $"{scenario.Shape.LeavesFor(scenario.Threads.Max())} at the last | {scenario.Model} | seed {SeedText.Format(scenario.Schedule.Seed)}");
+        NodeId[] nodes = [.. t.Nodes.Where(n => n.HasMemory && n.IsAllowed).Select(n => n.Id)];
+        if (nodes.Length == 1) progress.Say($"memory   this machine has one memory node ({nodes[0]}): only local memory is measured");
+    }
+
+    private int Plan(Scenario scenario, string format)
+    {
+        PlanModel plan = scenario.ToPlan();
+        if (format == "json")
+        {
+            context.Out.WriteLine(JsonSerializer.Serialize(plan, ResultJson.Default.PlanModel));
+            return ExitCode.Done;
+        }
+        TextWriter w = context.Out;
+        if (plan.Synthetic) w.WriteLine($"machine  {scenario.Topology.Origin}");
+        w.WriteLine($"plan     {plan.Points} points x {plan.Scenario.Reps} reps x {DurationText.Format(scenario.Schedule.Duration)} in batches of "
+            + $"{DurationText.Format(Schedule.Batch)}, order shuffled by seed {plan.Seed}; about {DurationText.Format(scenario.Estimate)}");
+        w.WriteLine($"points   {string.Join(", ", plan.Scenario.Workloads)} x threads {string.Join(",", plan.Scenario.Threads)} x mem {string.Join(", ", plan.Scenario.Mem)}");
+        w.WriteLine($"model    {plan.Scenario.Model}: {plan.Scenario.Designs}");
+        w.WriteLine($"groups   {plan.Scenario.Memcg.Depth} level(s), {plan.Scenario.Memcg.Groups} at the last{(plan.Scenario.Memcg.Private ? " (one per thread)" : "")}, "
+            + $"limit {(plan.Scenario.Memcg.LimitBytes is { } l ? SizeText.Format(l) : "none")}; metadata {plan.Scenario.Place}");
+        foreach (PlannedThread t in plan.Threads.Take(MostThreadsShown)) w.WriteLine($"thread   {t.Thread} -> cpu {t.Cpu} -> node {t.Node}");
+        if (plan.Threads.Count > MostThreadsShown) w.WriteLine($"thread   ... {plan.Threads.Count - MostThreadsShown} more (--format json has all)");
+        foreach (PlannedNode n in plan.Nodes) w.WriteLine($"memory   {n.Mem}: node {n.Node}{(n.Node == n.OnNode ? "" : $" (fake, on {n.OnNode})")}: {n.Frames} frames, "
+            + $"{SizeText.Format(n.Bytes)} in {plan.Scenario.Pages} pages, mem_map {SizeText.Format(n.MemMapBytes)}");
+        return ExitCode.Done;
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.CommandLine;
+using System.Text.Json;
+using MemcgNative.Accounting;
+using MemcgNative.Native;
+using Spectre.Console;
+
+namespace MemcgNative.Bench;
+
+/// <summary>`list`: what can be named on the command line.</summary>
+internal sealed class ListCommand(CommandContext context)
+{
+    private static readonly string[] kinds = ["eras", "axes", "workloads", "presets"];
+
+    public int Run(ParseResult parsed, string? what)
+    {
+        if (what is not null && !kinds.Contains(what)) throw new UsageException($"list: '{what}' is not a list{Nearest.Hint(what, kinds)} Known: {string.Join(", ", kinds)}");
+        bool Wants(string kind) => what is null || what == kind;
+        var list = new ListModel(
+            Wants("eras") ? [.. Eras.All.Select(e => new EraModel(e.Name, e.Author, e.Date, e.Subject, e.Fate,
+                e.Answers.Select((a, i) => (a, i)).ToDictionary(x => Eras.NameOf((Axis)x.i), x => x.a)))] : null,
+            Wants("axes") ? [.. Eras.Answers.Select(a => new AnswerModel(Eras.NameOf(a.Axis), a.Name, a.What))] : null,
+            Wants("workloads") ? [.. WorkloadList.All.Select(w => new NamedModel(w.Name, w.What))] : null,
+            Wants("presets") ? [.. Eras.All.Select(e => new NamedModel(e.Name, $"-M {e.Name}: {string.Join(", ", e.Answers)}"))] : null);
+        if (OptionSet.Word("--format", parsed.GetValue(context.Options.Format), "table", "json") == "json")
+        {
+            context.Out.WriteLine(JsonSerializer.Serialize(list, ResultJson.Default.ListModel));
+            return ExitCode.Done;
+        }
+        Terminal terminal = Terminal.Make(context.Out, context.Environment.OutIsTerminal,
+            OptionSet.Word("--color", parsed.GetValue(context.Options.Color), "auto", "always", "never"), context.Environment);
+        if (list.Eras is { } eras) Table(terminal, "era", ["date", "author", "series", "fate"], eras.Select(e => (string[])[e.Name, e.Date, e.Author, e.Subject, e.Fate]));
+        if (list.Axes is { } axes) Table(terminal, "axis", ["answer", "what"], axes.Select(a => (string[])[a.Axis, a.Name, a.What]));
+        if (list.Workloads is { } workloads) Table(terminal, "workload", ["what"], workloads.Select(w => (string[])[w.Name, w.What]));
+        if (list.Presets is { } presets) Table(terminal, "preset", ["what"], presets.Select(p => (string[])[p.Name, p.What]));
+        return ExitCode.Done;
+    }
+
+    private static void Table(Terminal terminal, string first, string[] others, IEnumerable<string[]> rows)
+    {
+        var table = new Table { Border = TableBorder.None };
+        foreach (string column in (string[])[first, .. others]) table.AddColumn(new TableColumn(column) { NoWrap = true });
+        foreach (string[] row in rows) table.AddRow(row.Select(c => (Spectre.Console.Rendering.IRenderable)new Text(c)));
+        terminal.Console.Write(table);
+        terminal.Console.WriteLine();
+    }
+}

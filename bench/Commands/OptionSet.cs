@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.CommandLine;
+using MemcgNative.Native;
+
+namespace MemcgNative.Bench;
+
+/// <summary>
+/// The options of experience: one spelling each, meaning the same on every command that has them. All are read as text; what they mean is
+/// decided by our own parsers, whose one line is all the user sees.
+/// </summary>
+internal sealed class OptionSet
+{
+    public readonly Option<string?> Cpus = Text("--cpus", "-C", "LIST", "CPUs to use: 0-3,8-15:2, all, !0, node:1, core:0-3 (default: all allowed)");
+    public readonly Option<string?> Threads = Text("--threads", "-t", "N|N%|LADDER", "threads, one per CPU: 8, 50%, 1..64:x2, 1,2,4 (default run: all CPUs; sweep: 1 to all)");
+    public readonly Option<string?> Mem = Text("--mem", "-m", "POLICY",
+        "where frames are: local, bind:L, interleave:L, preferred:N, preferred-many:L, weighted-interleave:N=W,..., remote (default local)");
+    public readonly Option<string?> Pages = Text("--pages", "-p", "KIND", "4K, 2M, 1G, thp, nothp, or a wish list such as 2M,4K (default 4K)");
+    public readonly Option<string?> Model = Text("--model", "-M", "ERA,AXIS=ANSWER", "which designs, see `list eras` and `list axes` (default 3.19)");
+    public readonly Option<string?> Duration = Text("--duration", "-d", "TIME",
+        "measured time of one repetition: 250ms, 5s, 2m (default run: 200ms; sweep: so that all takes under a minute)");
+    public readonly Option<string?> Warmup = Text("--warmup", "-w", "auto|TIME", "warm-up of all points together (default auto: until steady)");
+    public readonly Option<string?> Reps = Text("--reps", "-r", "N", "repetitions (default 10)");
+    public readonly Option<string?> Seed = Text("--seed", null, "N", "order of points and resampling (default: from the clock; printed)");
+    public readonly Option<string?> Format = Text("--format", null, "table|json", "what stdout gets (default table)");
+    public readonly Option<string?> Out = Text("--out", "-o", "FILE", "also write the result as JSON; .json is added unless there");
+    public readonly Option<bool> DryRun = Flag("--dry-run", null, "print the plan and touch nothing");
+    public readonly Option<string?> Place = Text("--place", null, "NAME=WHERE,...",
+        "where metadata lives: mem_map, memcg, memcg_node, percpu, page_cgroup, zones, slab, mm; WHERE is local, nodeN or interleave");
+    public readonly Option<string?> Depth = Text("--depth", null, "N", "levels of groups (default 1)");
+    public readonly Option<string?> Groups = Text("--groups", "--count", "N", "groups at the last level, threads spread over them (default 1)");
+    public readonly Option<bool> Shared = Flag("--shared", null, "one group for all threads (the default)");
+    public readonly Option<bool> Private = Flag("--private", null, "a group per thread");
+    public readonly Option<string?> Limit = Text("--limit", null, "SIZE", "limit of each group at the last level (default none)");
+    public readonly Option<string?> Footprint = Text("--footprint", null, "SIZE", "memory to map and prove (default run: 64M, or 4M per thread; placement: 256M)");
+    public readonly Option<string?> FakeNodes = Text("--fake-nodes", null, "N", "split each node's memory into N allocator nodes, as numa=fake=N does");
+    public readonly Option<string?> Rcu = Text("--rcu", null, "qsbr|membarrier", "how grace periods are found (default qsbr)");
+    public readonly Option<string?> Lock = Text("--lock", null, "tas|ticket|mcs", "kind of the LRU lock; short for -M ...,lru.lock=KIND");
+    public readonly Option<bool> Twin = Flag("--twin", null, "also run the C twin in the same rounds and print the ratio");
+    public readonly Option<bool> Strict = Flag("--strict", null, "exit 6 when a point is not trustworthy");
+    public readonly Option<string?> Topology = Text("--topology", null, "TEXT", "a made-up machine, \"pack:2 numa:2 l3:2 core:4 pu:2\"; only for `topology` and --dry-run");
+    public readonly Option<string?> Color = Recursive(Text("--color", null, "auto|always|never", "escapes in the output (default auto; NO_COLOR and TERM=dumb are heeded)"));
+    public readonly Option<bool> Quiet = Recursive(Flag("--quiet", "-q", "nothing on stderr but errors"));
+    public readonly Option<bool> Verbose = Recursive(Flag("--verbose", "-v", "more on stderr"));
+    public readonly Option<bool> Debug = Recursive(Flag("--debug", null, "the stack of an error as well"));
+
+    /// <summary>What run and sweep take.</summary>
+    public IEnumerable<Option> Experiment =>
+    [
+        Cpus, Threads, Mem, Pages, Model, Duration, Warmup, Reps, Seed, Format, Out, DryRun, Place, Depth, Groups, Shared, Private, Limit,
+        Footprint, FakeNodes, Rcu, Lock, Strict, Topology,
+    ];
+
+    /// <summary>What every command takes.</summary>
+    public IEnumerable<Option> Common => [Color, Quiet, Verbose, Debug];
+
+    private static Option<string?> Text(string name, string? alias, string help, string description)
+    {
+        Option<string?> option = alias is null ? new(name) : new(name, alias);
+        option.HelpName = help;
+        option.Description = description;
+        return option;
+    }
+
+    private static Option<bool> Flag(string name, string? alias, string description)
+    {
+        Option<bool> option = alias is null ? new(name) : new(name, alias);
+        option.Description = description;
+        return option;
+    }
+
+    private static Option<T> Recursive<T>(Option<T> option)
+    {
+        option.Recursive = true;
+        return option;
+    }
+
+    /// <summary>One of a few words.</summary>
+    /// <exception cref="UsageException">Another word.</exception>
+    public static string Word(string option, string? text, params string[] known)
+    {
+        if (text is null) return known[0];
+        return known.Contains(text) ? text : throw new UsageException($"{option}: '{text}' is not one of "
+            + $"{string.Join(", ", known)}{(Nearest.Find(text, known) is { } meant ? $"; did you mean '{meant}'?" : "")}");
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using MemcgNative.Accounting;
+using MemcgNative.Allocator;
+using MemcgNative.Native;
+
+namespace MemcgNative.Bench;
+
+/// <summary>An experiment, fully resolved against a machine.</summary>
+internal sealed record Scenario
+{
+    public required Topology Topology { get; init; }
+    public required IReadOnlyList<WorkloadInfo> Workloads { get; init; }
+    public required IReadOnlyList<CpuId> Cpus { get; init; }
+    public required IReadOnlyList<int> Threads { get; init; }
+    public required IReadOnlyList<NumaPolicy> Mem { get; init; }
+    public required IReadOnlyList<PageKind> Pages { get; init; }
+    public required string PagesText { get; init; }
+    public required PlaceMap Place { get; init; }
+    public required long FootprintBytes { get; init; }
+    public required int FakeNodes { get; init; }
+    public required RcuFlavour Rcu { get; init; }
+    public required Model Model { get; init; }
+    public required MemcgShape Shape { get; init; }
+    public required Schedule Schedule { get; init; }
+    public required bool Twin { get; init; }
+
+    /// <summary>Points: a workload, a number of threads, a placement; a twin is a point of its own.</summary>
+    public int PointCount => Workloads.Count * Threads.Count * Mem.Count * (Twin ? 2 : 1);
+
+    /// <summary>About how long it takes: batches, their canaries and wake-ups, single-operation batches, warm-up.</summary>
+    public TimeSpan Estimate => TimeSpan.FromSeconds(1) + (Schedule.Warmup ?? TimeSpan.FromSeconds(1)) + Schedule.Rounds * PointCount * (Schedule.Batch * 1.35);
+
+    /// <summary>The machine of one placement; the CPUs are as many as the most threads.</summary>
+    public InstancePlan InstanceFor(NumaPolicy mem) => new()
+    {
+        Topology = Topology,
+        Cpus = [.. Cpus.Take(Threads.Max())],
+        Mem = mem,
+        Pages = Pages,
+        FootprintBytes = FootprintBytes,
+        Place = Place,
+        Shape = Shape,
+        Model = Model,
+        Rcu = Rcu,
+        FakeNodes = FakeNodes,
+    };
+
+    /// <summary>As the result file has it.</summary>
+    public ScenarioModel ToModel(string designs) => new()
+    {
+        Workloads = [.. Workloads.Select(w => w.Name)],
+        Model = Model.ToString(),
+        Designs = designs,
+        Cpus = CpuList.Format(Cpus),
+        CpuOrder = [.. Cpus.Select(c => c.Value)],
+        Threads = Threads,
+        Mem = [.. Mem.Select(m => m.Text)],
+        Pages = PagesText,
+        Place = Place.ToString(),
+        FootprintBytes = FootprintBytes,
+        FakeNodes = FakeNodes,
+        Rcu = Rcu.ToString().ToLowerInvariant(),
+        Memcg = new MemcgModel(Shape.Depth, Shape.LeavesFor(Threads.Max()), Shape.Leaves == 0, Shape.LimitBytes),
+        Reps = Schedule.Reps,
+        DurationNs = (long)(Schedule.Duration.TotalSeconds * 1e9),
+        WarmupNs = Schedule.Warmup is { } w ? (long)(w.TotalSeconds * 1e9) : null,
+        BatchNs = (long)(Schedule.Batch.TotalSeconds * 1e9),
+    };
+
+    /// <summary>What --dry-run shows; touches nothing.</summary>
+    public PlanModel ToPlan() => new(ToModel(Matrix.Bind(Model, new DesignNamer())), SeedText.Format(Schedule.Seed), Topology.IsSynthetic, PointCount,
+        (long)(Estimate.TotalSeconds * 1e9),
+        [.. Cpus.Take(Threads.Max()).Select((c, i) => new PlannedThread(i, c.Value, Topology.Cpu(c).Node.Value))],
+        [.. Mem.SelectMany(m => InstanceFor(m).Nodes().Select(n => new PlannedNode(m.Text, n.Id.Value, n.Physical.Value, n.Bytes / MemMap.FrameBytes, n.Bytes,
+            n.Bytes / MemMap.FrameBytes * Page.Bytes)))]);
+
+    private sealed class DesignNamer : IControllerUser<string>
+    {
+        public string Use<TC>() where TC : struct, IMemoryController => TC.Describe;
+    }
+}

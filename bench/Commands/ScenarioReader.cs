@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.CommandLine;
+using MemcgNative.Accounting;
+using MemcgNative.Native;
+
+namespace MemcgNative.Bench;
+
+/// <summary>From options to a scenario. Everything that can be refused without touching the machine is refused here.</summary>
+internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliEnvironment environment)
+{
+    /// <summary>The most a sweep without -d may measure.</summary>
+    private static readonly TimeSpan sweepBudget = TimeSpan.FromSeconds(32);
+    private const int DefaultReps = 10;
+
+    private string? Get(Option<string?> option) => parsed.GetValue(option);
+
+    /// <summary>run: one workload, all CPUs unless told.</summary>
+    public Scenario Run(string workload) => Read([workload], sweep: false);
+
+    /// <summary>sweep: every workload unless one is named, thread counts up to all CPUs, local memory and each other node.</summary>
+    public Scenario Sweep(string? workload) => Read(workload is null ? [.. WorkloadList.All.Select(w => w.Name)] : [workload], sweep: true);
+
+    /// <summary>The machine: this one, or with --topology a made-up one that cannot be measured.</summary>
+    public Topology Machine(bool mayBeMadeUp)
+    {
+        if (Get(options.Topology) is not { } text) return environment.Topology();
+        if (!mayBeMadeUp) throw new UsageException("--topology: a made-up machine cannot be measured; add --dry-run");
+        return Prefixed("--topology", () => SyntheticTopology.Parse(text));
+    }
+
+    /// <summary>--mem; several for a sweep.</summary>
+    public static NumaPolicy Policy(string text, Topology topology)
+    {
+        NumaPolicy policy;
+        try
+        {
+            policy = NumaPolicy.Parse(text, list => NodeList.Parse(list, topology));
+        }
+        catch (UsageException e) when (!e.Message.StartsWith("--mem", StringComparison.Ordinal))
+        {
+            throw new UsageException($"--mem {text}: {e.Message}", e.OfThisMachine);
+        }
+        foreach (NodeId node in policy.Nodes)
+            if (NodeList.Refuse(topology, node) is { } why) throw new UsageException($"--mem {text}: {why}", ofThisMachine: true);
+        NodeId[] nodes = [.. topology.Nodes.Where(n => n.HasMemory && n.IsAllowed).Select(n => n.Id)];
+        if (nodes.Length == 1 && policy.Mode is (NumaMode.Remote or NumaMode.Interleave or NumaMode.WeightedInterleave)) throw NumaPolicy.OneNode(nodes[0]);
+        return policy;
+    }
+
+    private Scenario Read(string[] workloads, bool sweep)
+    {
+        WorkloadInfo[] infos = [.. workloads.Select(WorkloadList.Find)];
+        bool twin = !sweep && parsed.GetValue(options.Twin);
+        if (twin && infos[0].TwinFile is null) throw new UsageException($"--twin: {infos[0].Name} has no C twin; these have: "
+            + $"{string.Join(", ", WorkloadList.All.Where(w => w.TwinFile is not null).Select(w => w.Name))}");
+        Model model = ReadModel();
+        if (twin) Twins.Check(infos[0].Name, model);
+        Topology topology = Machine(mayBeMadeUp: parsed.GetValue(options.DryRun));
+        CpuId[] cpus = ReadCpus(topology);
+        int[] threads = ReadThreads(cpus.Length, sweep);
+        NumaPolicy[] mem = ReadMem(topology, cpus, sweep);
+        int points = infos.Length * threads.Length * mem.Length * (twin ? 2 : 1);
+        string pages = Get(options.Pages) ?? "4K";
+        var scenario = new Scenario
+        {
+            Topology = topology,
+            Workloads = infos,
+            Cpus = cpus,
+            Threads = threads,
+            Mem = mem,
+            Pages = PageKind.ParseList(pages),
+            PagesText = pages,
+            Place = PlaceMap.Parse(Get(options.Place), topology),
+            FootprintBytes = Get(options.Footprint) is { } size ? SizeText.Parse("--footprint", size) : Math.Max(64L << 20, (long)threads.Max() << 22),
+            FakeNodes = Get(options.FakeNodes) is { } fake ? NumberText.Parse("--fake-nodes", fake, 1, 64) : 0,
+            Rcu = OptionSet.Word("--rcu", Get(options.Rcu), "qsbr", "membarrier") == "qsbr" ? RcuFlavour.Qsbr : RcuFlavour.Membarrier,
+            Model = model,
+            Shape = ReadShape(twin),
+            Schedule = ReadSchedule(points, sweep),
+            Twin = twin,
+        };
+        CheckMemory(scenario);
+        if (!topology.IsThisMachine && !parsed.GetValue(options.DryRun)) throw new UsageException($"{topology.Origin}: this is not the machine we run on and cannot be "
+            + $"measured; add --dry-run");
+        return scenario;
+    }
+
+    private Model ReadModel()
+    {
+        string text = Get(options.Model) ?? "3.19";
+        string? kind = Get(options.Lock) is { } l ? OptionSet.Word("--lock", l, "tas", "ticket", "mcs") : null;
+        if (kind is not null && text.Contains("lru.lock=", StringComparison.OrdinalIgnoreCase)) throw new UsageException("--lock: the model already says lru.lock; say it once");
+        return Prefixed("--model", () => Model.Parse(kind is null ? text : $"{text},lru.lock={kind}"));
+    }
+
+    private CpuId[] ReadCpus(Topology topology)
+    {
+        IEnumerable<CpuId> chosen = Get(options.Cpus) is { } list ? Prefixed("--cpus", () => CpuList.Parse(list, topology)) : topology.AllowedCpus.Except(topology.IsolatedCpus);
+        CpuId[] cpus = [.. CpuOrder.CoresFirst(topology, chosen)];
+        return cpus.Length > 0 ? cpus : throw new UsageException("--cpus: every CPU this process may use is isolated; name the ones to use", ofThisMachine: true);
+    }
+
+    private int[] ReadThreads(int cpus, bool sweep) =>
+        Get(options.Threads) is { } text ? ThreadLadder.Parse(text, cpus) : sweep ? ThreadLadder.Default(cpus) : [cpus];
+
+    private NumaPolicy[] ReadMem(Topology topology, CpuId[] cpus, bool sweep)
+    {
+        if (Get(options.Mem) is { } text) return sweep ? [.. SplitPolicies(text).Select(p => Policy(p, topology))] : [Policy(text, topology)];
+        NumaPolicy local = NumaPolicy.Parse("local");
+        if (!sweep) return [local];
+        NodeId home = topology.Cpu(cpus[0]).Node;
+        return [local, .. topology.Nodes.Where(n => n.HasMemory && n.IsAllowed && n.Id != home).Select(n => NumaPolicy.Parse($"bind:{n.Id}"))];
+    }
+
+    /// <summary>local,bind:0,1,remote: a comma ends a policy where the name of the next begins.</summary>
+    private static List<string> SplitPolicies(string text)
+    {
+        string[] names = ["local", "bind", "interleave", "preferred", "preferred-many", "weighted-interleave", "remote", "first-touch"];
+        var policies = new List<string>();
+        foreach (string item in text.Split(','))
+        {
+            if (policies.Count > 0 && !names.Contains(item.Split(':')[0].Trim())) policies[^1] += "," + item;
+            else policies.Add(item.Trim());
+        }
+        return policies;
+    }
+
+    private MemcgShape ReadShape(bool twin)
+    {
+        string? groups = Get(options.Groups);
+        bool shared = parsed.GetValue(options.Shared), each = parsed.GetValue(options.Private);
+        if (shared && each) throw new UsageException("--shared and --private exclude each other");
+        if (groups is not null && (shared || each)) throw new UsageException($"--groups and {(shared ? "--shared" : "--private")} exclude each other: both say how many "
+            + $"groups there are");
+        int leaves = groups is not null ? NumberText.Parse("--groups", groups, 1, 60000) : each ? 0 : 1;
+        int depth = Get(options.Depth) is { } d ? NumberText.Parse("--depth", d, 1, 64) : 1;
+        long? limit = Get(options.Limit) is { } size ? SizeText.Parse("--limit", size) : null;
+        if (twin && limit is not null) throw new UsageException("--twin: the C twins know no limit; leave --limit out");
+        if (limit < 4096) throw new UsageException($"--limit: {limit} bytes are less than a page");
+        return new MemcgShape(depth, leaves, limit);
+    }
+
+    private Schedule ReadSchedule(int points, bool sweep)
+    {
+        int reps = Get(options.Reps) is { } r ? NumberText.Parse("--reps", r, 1, 1000) : DefaultReps;
+        TimeSpan duration = Get(options.Duration) is { } d ? DurationText.Parse("--duration", d)
+            : !sweep ? TimeSpan.FromMilliseconds(200)
+            : TimeSpan.FromSeconds(Math.Clamp(sweepBudget.TotalSeconds / points / reps / 1.35, 0.002, 0.3));
+        if (duration < Schedule.Batch) throw new UsageException($"--duration: {DurationText.Format(duration)} is less than one batch of {DurationText.Format(Schedule.Batch)}");
+        TimeSpan? warmup = Get(options.Warmup) is { } w and not "auto" ? DurationText.Parse("--warmup", w) : null;
+        ulong seed = Get(options.Seed) is { } s ? SeedText.Parse(s) : (ulong)DateTime.UtcNow.Ticks & 0xffffffff;
+        return new Schedule(duration, reps, warmup, seed);
+    }
+
+    /// <summary>More than a node has would end in the OOM killer and not in a message.</summary>
+    private static void CheckMemory(Scenario scenario)
+    {
+        foreach (NumaPolicy mem in scenario.Mem)
+        {
+            foreach (IGrouping<NodeId, Allocator.NodeSpec> node in scenario.InstanceFor(mem).Nodes().GroupBy(n => n.Physical))
+            {
+                long asked = node.Sum(n => n.Bytes);
+                if (scenario.Topology.Node(node.Key).MemoryBytes is { } has && mem.Nodes.Count <= 1 && asked > has / 64 * 63)
+                    throw new UsageException($"--footprint: {TopologyText.Size(asked)} are asked of node {node.Key}, which has {TopologyText.Size(has)}; ask for less or "
+                        + $"for more nodes", ofThisMachine: true);
+            }
+        }
+    }
+
+    /// <summary>Runs a parser of src and puts the option's name before its message.</summary>
+    public static T Prefixed<T>(string option, Func<T> parse)
+    {
+        try
+        {
+            return parse();
+        }
+        catch (UsageException e)
+        {
+            throw new UsageException($"{option}: {e.Message}", e.OfThisMachine);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using MemcgNative.Accounting;
+using MemcgNative.Allocator;
+using MemcgNative.Native;
+
+namespace MemcgNative.Bench;
+
+/// <summary>An instance of one combination of designs.</summary>
+internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryController
+{
+    private readonly AccountingMemory accounting;
+    private readonly nint[] leaves;
+    private readonly List<nint> chain = [];
+    private readonly List<nint> spaces = [];
+
+    public Instance(InstancePlan plan) : base(plan)
+    {
+        leaves = new nint[plan.Shape.LeavesFor(Cpus.Count)];
+        accounting = AccountingMemory.Build<TC>(Allocator, Cpus, Memory, new AccountingPlan(MaxGroups: plan.Shape.Depth + leaves.Length + 1));
+    }
+
+    /// <inheritdoc/>
+    public override string Designs => TC.Describe;
+
+    /// <inheritdoc/>
+    protected override Memcg* LeafOf(int index) => (Memcg*)leaves[index % leaves.Length];
+
+    /// <inheritdoc/>
+    protected override void Build() => Gang.Do((in ThisCpu cpu) =>
+    {
+        Memcg* parent = accounting.Root;
+        for (int level = 1; level < Plan.Shape.Depth; level++) chain.Add((nint)(parent = Create(in cpu, parent)));
+        for (int i = 0; i < leaves.Length; i++)
+        {
+            Memcg* leaf = Create(in cpu, parent);
+            leaves[i] = (nint)leaf;
+            if (Plan.Shape.LimitBytes is { } limit && !TC.TrySetLimit(leaf, CounterKind.Memory, limit / MemMap.FrameBytes)) Bug.Fail("a new group refuses its limit", limit);
+        }
+    }, 1);
+
+    /// <inheritdoc/>
+    protected override Lane Bind(string workload, WorkerState* states)
+    {
+        long bytes = (sizeof(MmStruct) + MmStruct.TableBytes(WorkerState.PageSlots) + 4095) & ~4095L;
+        var parts = new MemoryPart[Cpus.Count];
+        for (int i = 0; i < parts.Length; i++) parts[i] = new MemoryPart((nuint)bytes, Plan.Topology.Cpu(Cpus.Cpu(i)).Node);
+        byte* memory = Memory.Map(parts, MemoryUse.Process);
+        for (int i = 0; i < parts.Length; i++)
+        {
+            var mm = (MmStruct*)(memory + i * bytes);
+            MmStruct.Init(mm, WorkerState.PageSlots, (byte*)(mm + 1));
+            states[i].Mm = mm;
+            spaces.Add((nint)mm);
+        }
+        int first = spaces.Count - parts.Length;
+        Gang.Do((in ThisCpu cpu) =>
+        {
+            for (int i = 0; i < Cpus.Count; i++)
+                if (!MemcgLife.Attach(in cpu, (MmStruct*)spaces[first + i], LeafOf(i))) Bug.Fail("a new group refuses its task", i);
+        }, 1);
+        return new Lane(this, workload, workload switch
+        {
+            "fault" => Of<Fault<TC>>(),
+            "charge-uncharge" => Of<ChargeUncharge<TC>>(),
+            "alloc-free" => Of<AllocFree<TC>>(),
+            Twins.Charge => Of<ChargeTwin<TC>>(),
+            Twins.Alloc => Of<AllocTwin<TC>>(),
+            _ => throw new ArgumentOutOfRangeException(nameof(workload), workload, "no such workload"),
+        }, states);
+    }
+
+    /// <inheritdoc/>
+    protected override Books CloseBooks()
+    {
+        Balance before = null!;
+        List<string> wrong = [];
+        Gang.Do(static (in ThisCpu cpu) => Mm.LruAddDrain<TC>(in cpu));
+        Gang.Do((in ThisCpu cpu) =>
+        {
+            foreach (nint mm in spaces) MemcgLife.Detach(in cpu, (MmStruct*)mm);
+            TC.DrainStocks(in cpu, accounting.Root);
+        }, 1);
+        Gang.Do(static (in ThisCpu cpu) => Poll.Run(in cpu)); // each CPU returns its stock
+        Gang.Do((in ThisCpu cpu) => before = Audit.Run<TC>(in cpu), 1);
+        wrong.AddRange(before.Wrong);
+        Gang.Do((in ThisCpu cpu) => RemoveAll(in cpu, wrong), 1);
+        Gang.Do(static (in ThisCpu cpu) => PageAllocator.DrainLocal(in cpu));
+        Gang.Do((in ThisCpu cpu) => wrong.AddRange(Audit.Run<TC>(in cpu).Wrong), 1);
+        wrong.AddRange(AllocatorCheck.Run(Allocator));
+        wrong.AddRange(AllocatorCheck.AllBack(Allocator));
+        return new Books(before, [.. wrong.Distinct()]);
+    }
+
+    private void RemoveAll(in ThisCpu cpu, List<string> wrong)
+    {
+        foreach (nint memcg in (IEnumerable<nint>)[.. leaves, .. Enumerable.Reverse(chain)])
+        {
+            // A parent is busy until the offline callback of its last child has run, after a grace period.
+            RemoveResult result = RemoveResult.Busy;
+            for (int turn = 0; turn < 8 && result == RemoveResult.Busy; turn++)
+            {
+                result = MemcgLife.Remove(in cpu, (Memcg*)memcg);
+                if (result == RemoveResult.Busy) Rcu.Barrier(in cpu);
+            }
+            if (result != RemoveResult.Removed) wrong.Add($"group {Guarded<int>.Get(&((Memcg*)memcg)->Id)} could not be removed: {result}");
+        }
+        MemcgTree* tree = accounting.Tree;
+        for (int turn = 0; turn < 64 && AtomicLong.Load(&tree->Dying) != 0; turn++) Rcu.Barrier(in cpu);
+        if (AtomicLong.Load(&tree->Dying) is not 0 and var dying) wrong.Add($"{dying} groups were removed and are still dying");
+    }
+
+    private static Memcg* Create(in ThisCpu cpu, Memcg* parent)
+    {
+        Memcg* memcg = MemcgLife.Create<TC>(in cpu, parent);
+        if (memcg == null) Bug.Fail("the table of groups is full");
+        return memcg;
+    }
+
+    private static WorkloadCode Of<TW>() where TW : struct, IWorkload<TC> =>
+        new(&Batch<TW, TC>.Run, &Batch<TW, TC>.Prepare, &Batch<TW, TC>.Finish, TW.Unit);
+}

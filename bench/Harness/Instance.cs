@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.Runtime.InteropServices;
+using MemcgNative.Accounting;
+using MemcgNative.Allocator;
+using MemcgNative.Native;
+
+namespace MemcgNative.Bench;
+
+/// <summary>
+/// A machine under test: pinned CPUs, proved memory, an allocator, a tree of groups. What depends on the designs is in the subclass, which
+/// Matrix makes; from here on nobody knows which designs they are.
+/// </summary>
+internal abstract unsafe class Instance : IDisposable
+{
+    private readonly List<nint> native = [];
+    private readonly List<Lane> lanes = [];
+    private bool closed;
+
+    protected Instance(InstancePlan plan)
+    {
+        Plan = plan;
+        Memory = new PlacedMemory(plan.Topology, plan.Mem, plan.Pages, plan.Place);
+        try
+        {
+            Nodes = plan.Nodes();
+            (CpuId, NodeId)[] cpus = [.. plan.Cpus.Select(c => (c, plan.Topology.Cpu(c).Node))];
+            Cpus = new PerCpu(cpus, plan.Rcu, (bytes, node) => (nint)Memory.Map([new MemoryPart((bytes + 4095) & ~(nuint)4095, node)], MemoryUse.PerCpu), static (_, _) => { });
+            Allocator = new PhysicalMemory(new MemoryPlan(Nodes) { Distance = (a, b) => plan.Topology.Distance(a, b) }, Memory);
+            Allocator.Attach(Cpus.Table);
+        }
+        catch
+        {
+            Memory.Dispose();
+            throw;
+        }
+    }
+
+    public InstancePlan Plan { get; }
+    public PlacedMemory Memory { get; }
+    public IReadOnlyList<NodeSpec> Nodes { get; }
+    public PerCpu Cpus { get; }
+    public PhysicalMemory Allocator { get; }
+
+    /// <summary>The pinned threads; there from <see cref="Start"/> on.</summary>
+    public CpuGang Gang { get; private set; } = null!;
+
+    /// <summary>The six answers in words.</summary>
+    public abstract string Designs { get; }
+
+    /// <summary>Where the frames were found before the first batch.</summary>
+    public Placement Before { get; private set; } = null!;
+
+    /// <summary>Whether they are as asked.</summary>
+    public PlacementVerdict Verdict { get; private set; }
+
+    /// <summary>What the user is told when not.</summary>
+    public string? Reason { get; private set; }
+
+    /// <summary>Pins the threads, makes the groups, proves the placement.</summary>
+    /// <exception cref="OsException">A CPU cannot be pinned to, or the frames are not where they were asked for.</exception>
+    public void Start()
+    {
+        Gang = new CpuGang(Cpus, new Pinner());
+        Build();
+        Before = Memory.ProveFrames(out PlacementVerdict verdict, out string? reason);
+        (Verdict, Reason) = (verdict, reason);
+        if (verdict == PlacementVerdict.Differs) throw new OsException("move_pages", 0, reason!);
+    }
+
+    /// <summary>A workload on this machine, prepared on every CPU.</summary>
+    public Lane Open(string workload)
+    {
+        var states = (WorkerState*)Zeroed((nuint)(Cpus.Count * WorkerState.Bytes));
+        for (int i = 0; i < Cpus.Count; i++)
+        {
+            states[i].Pages = (Page**)Zeroed((nuint)(WorkerState.PageSlots * sizeof(Page*)));
+            states[i].Memcg = LeafOf(i);
+        }
+        Lane lane = Bind(workload, states);
+        Gang.Run(lane.Code.Prepare, states);
+        lanes.Add(lane);
+        return lane;
+    }
+
+    /// <summary>Ends every workload, empties and removes every group, drains every CPU, and compares all books. Once; the machine is of no use afterwards.</summary>
+    public Books Close()
+    {
+        closed = true;
+        foreach (Lane lane in lanes) Gang.Run(lane.Code.Finish, lane.States);
+        return CloseBooks();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (Lane lane in lanes) lane.Dispose();
+        Gang?.Dispose();
+        if (Gang is { Stuck: > 0 }) return; // they still use the memory
+        foreach (nint p in native) NativeMemory.AlignedFree((void*)p);
+        native.Clear();
+        if (!closed) lanes.Clear();
+        Memory.Dispose();
+    }
+
+    /// <summary>Groups and whatever else the designs need.</summary>
+    protected abstract void Build();
+
+    /// <summary>The code of a workload for these designs, and its address spaces.</summary>
+    protected abstract Lane Bind(string workload, WorkerState* states);
+
+    /// <summary>The group CPU index belongs to.</summary>
+    protected abstract Memcg* LeafOf(int index);
+
+    /// <summary>See <see cref="Close"/>.</summary>
+    protected abstract Books CloseBooks();
+
+    /// <summary>Zeroed memory until Dispose, on whichever node touches it first.</summary>
+    protected byte* Zeroed(nuint bytes)
+    {
+        void* p = NativeMemory.AlignedAlloc(bytes, 4096);
+        NativeMemory.Clear(p, bytes);
+        native.Add((nint)p);
+        return (byte*)p;
+    }
+}
+
+/// <summary>What the books said at the end.</summary>
+/// <param name="Before">With all groups alive and all pages given back.</param>
+/// <param name="Wrong">Everything that does not balance, then and after all groups were removed.</param>
+internal sealed record Books(Balance Before, IReadOnlyList<string> Wrong)
+{
+    public bool Balanced => Wrong.Count == 0;
+}

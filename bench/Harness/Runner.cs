@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.Diagnostics;
+using System.Runtime;
+using MemcgNative.Native;
+
+namespace MemcgNative.Bench;
+
+/// <summary>How long, how often, in which order.</summary>
+/// <param name="Duration">Measured time of one repetition of one point.</param>
+/// <param name="Reps">Repetitions; each gives one sample, the median of its rounds.</param>
+/// <param name="Warmup">Fixed warm-up, or null for until steady.</param>
+/// <param name="Seed">Of the order of points within a round.</param>
+internal sealed record Schedule(TimeSpan Duration, int Reps, TimeSpan? Warmup, ulong Seed)
+{
+    /// <summary>One batch: short enough that most lie between two disturbances.</summary>
+    public static readonly TimeSpan Batch = TimeSpan.FromMilliseconds(2);
+
+    /// <summary>Longest warm-up of all points together when it never becomes steady.</summary>
+    public static readonly TimeSpan LongestWarmup = TimeSpan.FromSeconds(3);
+
+    /// <summary>Batches of one repetition.</summary>
+    public int RoundsPerRep => Math.Max(1, (int)Math.Round(Duration / Batch));
+
+    /// <summary>Batches of one point.</summary>
+    public int Rounds => RoundsPerRep * Reps;
+}
+
+/// <summary>What the runtime did while measuring: all of it must be 0.</summary>
+internal sealed record RuntimeDelta(long ManagedBytes, int Collections, int CompiledMethods);
+
+/// <summary>
+/// Measures all points in rounds: each round is one short batch of every point, in an order shuffled by the seed, so that whatever the
+/// machine does meets all of them alike and ratios can be taken round by round.
+/// </summary>
+internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, double clockNs, CancellationToken stop)
+{
+    private const int SinglesEvery = 8;
+    private static readonly long batchTicks = (long)(Schedule.Batch.TotalSeconds * Stopwatch.Frequency);
+
+    private readonly CanaryWatch watch = new();
+    private readonly SeededRandom random = new(schedule.Seed);
+    private readonly int[] order = [.. Enumerable.Range(0, points.Count)];
+
+    /// <summary>Repetitions finished.</summary>
+    public int RepsDone { get; private set; }
+
+    /// <summary>How warm-up ended, for the user.</summary>
+    public string WarmupEnded { get; private set; } = "";
+
+    /// <summary>What the runtime did in the measured rounds.</summary>
+    public RuntimeDelta Delta { get; private set; } = new(0, 0, 0);
+
+    /// <summary>Runs everything; after a stop what was measured stays.</summary>
+    /// <param name="repDone">Called between repetitions with the number done.</param>
+    public void Run(Action<int> repDone)
+    {
+        Calibrate();
+        WarmUp();
+        foreach (Point p in points) p.Reset();
+        ReadUsage(subtract: false);
+        GC.Collect();
+        int collections = GC.CollectionCount(0);
+        int compiled = (int)JitInfo.GetCompiledMethodCount();
+        for (int rep = 0; rep < schedule.Reps && !stop.IsCancellationRequested; rep++)
+        {
+            for (int i = 0; i < schedule.RoundsPerRep && !stop.IsCancellationRequested; i++) Round(rep * schedule.RoundsPerRep + i);
+            RepsDone = stop.IsCancellationRequested ? rep : rep + 1;
+            int now = (int)JitInfo.GetCompiledMethodCount(), gcs = GC.CollectionCount(0);
+            Delta = new RuntimeDelta(Managed(), Delta.Collections + gcs - collections, Delta.CompiledMethods + now - compiled);
+            repDone(rep + 1);
+            collections = GC.CollectionCount(0); // the report between repetitions is not the measured region
+            compiled = (int)JitInfo.GetCompiledMethodCount();
+        }
+        ReadUsage(subtract: true);
+        if (!stop.IsCancellationRequested) Count();
+    }
+
+    /// <summary>One batch of every point; round under 0 does not count.</summary>
+    private void Round(int round)
+    {
+        random.Shuffle(order);
+        foreach (int i in order)
+        {
+            points[i].Batch(batchTicks, round, watch);
+            if (points[i].TimesSingles && round % SinglesEvery == 0) points[i].BatchOfSingles(batchTicks);
+        }
+    }
+
+    /// <summary>Blocks so long that the clock is under 2 %.</summary>
+    private void Calibrate()
+    {
+        foreach (Point p in points)
+        {
+            int unit = p.Lane.Code.Unit;
+            p.Ops = unit;
+            for (int i = 0; i < 5; i++) p.Batch(batchTicks / 4, -1, watch);
+            double perOp = Math.Max(p.CalibratedNs, 0.1);
+            p.TimesSingles = unit == 1 && perOp >= 10 * clockNs;
+            p.Ops = Math.Max(1, (long)Math.Ceiling(50 * clockNs / perOp / unit)) * unit;
+        }
+    }
+
+    /// <summary>Until no method is compiled any more and ten rounds say what the ten before said; or for the time asked.</summary>
+    private void WarmUp()
+    {
+        var clock = Stopwatch.StartNew();
+        double[] before = [];
+        for (int turn = 0; !stop.IsCancellationRequested; turn++)
+        {
+            int compiled = (int)JitInfo.GetCompiledMethodCount();
+            double[] now = TenRounds();
+            bool quiet = JitInfo.GetCompiledMethodCount() == compiled;
+            bool steady = before.Length > 0 && now.Zip(before, (a, b) => Math.Abs(a / b - 1)).All(change => change < 0.05);
+            before = now;
+            TimeSpan limit = schedule.Warmup ?? Schedule.LongestWarmup;
+            bool over = clock.Elapsed >= limit;
+            if (!over && (schedule.Warmup is not null || !quiet || !steady)) continue;
+            WarmupEnded = $"warm-up ended after {DurationText.Format(clock.Elapsed)} ({(schedule.Warmup is not null ? "as asked" : steady && quiet ? "steady" : "not steady")})";
+            return;
+        }
+    }
+
+    /// <summary>Ten rounds that do not count; the median cost of an operation of each point.</summary>
+    private double[] TenRounds()
+    {
+        const int Ten = 10;
+        double[][] ns = [.. points.Select(_ => new double[Ten])];
+        for (int i = 0; i < Ten; i++)
+        {
+            Round(-1 - i);
+            for (int p = 0; p < ns.Length; p++) ns[p][i] = points[p].CalibratedNs;
+        }
+        return [.. ns.Select(costs => Estimate.PlainMedian(costs))];
+    }
+
+    private unsafe long Managed()
+    {
+        long bytes = 0;
+        foreach (Lane lane in points.Select(p => p.Lane).Distinct())
+            for (int i = 0; i < lane.Instance.Cpus.Count; i++) bytes += lane.States[i].Managed;
+        return bytes;
+    }
+
+    /// <summary>Switches and migrations of the workers over the measured rounds; of the whole instance, its points share the threads.</summary>
+    private void ReadUsage(bool subtract)
+    {
+        foreach (IGrouping<Instance, Point> group in points.GroupBy(p => p.Lane.Instance))
+        {
+            ThreadUsage[] now = new ThreadUsage[group.Key.Cpus.Count];
+            group.Key.Gang.Do((in ThisCpu cpu) => now[cpu.Index] = ThreadUsage.Now());
+            foreach (Point p in group) p.Usage = subtract ? [.. now.Zip(p.Usage, (a, b) => a - b)] : now;
+        }
+    }
+
+    /// <summary>One more batch of each point under perf events; not part of any throughput.</summary>
+    private unsafe void Count()
+    {
+        foreach (Point p in points)
+        {
+            var read = new IReadOnlyList<PerfCount>[p.Threads];
+            long done = 0;
+            var events = new PerfEvents[p.Threads];
+            CpuGang gang = p.Lane.Instance.Gang;
+            gang.Do((in ThisCpu cpu) => (events[cpu.Index] = PerfEvents.OpenForThisThread()).Start(), p.Threads);
+            p.Lane.Batch(p.Threads, 10 * batchTicks, p.Ops, null);
+            gang.Do((in ThisCpu cpu) =>
+            {
+                events[cpu.Index].Stop();
+                read[cpu.Index] = events[cpu.Index].Read();
+                events[cpu.Index].Dispose();
+            }, p.Threads);
+            for (int i = 0; i < p.Threads; i++) done += p.Lane.States[i].Done;
+            p.Counters.Clear();
+            for (int e = 0; e < read[0].Count; e++)
+            {
+                PerfCount first = read[0][e];
+                p.Counters.Add(read.All(r => r[e].Value is not null) ? (first.Name, read.Sum(r => (double)r[e].Value!) / done, null) : (first.Name, null, first.Reason));
+            }
+        }
+    }
+}

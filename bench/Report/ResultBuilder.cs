@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.Globalization;
+using System.Reflection;
+using System.Runtime;
+using System.Runtime.InteropServices;
+using MemcgNative.Native;
+
+namespace MemcgNative.Bench;
+
+/// <summary>From what was measured to what is written.</summary>
+internal sealed class ResultBuilder(Scenario scenario, HostSettings before, HostSettings after, TimeSpan between, double clockNs, Runner runner)
+{
+    private static readonly (string Name, double Q)[] quantiles = [("50", 0.5), ("90", 0.9), ("99", 0.99), ("99.9", 0.999), ("99.99", 0.9999), ("100", 1)];
+
+    public Result Build(IReadOnlyList<Point> points, IReadOnlyList<Instance> instances, IReadOnlyDictionary<Instance, Placement?> placedAfter,
+                        IReadOnlyDictionary<Instance, Books> books, string started, bool interrupted, string compiler)
+    {
+        TopologyModel host = TopologyModel.From(scenario.Topology);
+        long migrations = instances.Sum(i => i.Gang.Migrations);
+        return new Result
+        {
+            Tool = new ToolModel(Version, RuntimeInformation.FrameworkDescription, AppContext.TryGetSwitch("System.Runtime.TieredCompilation", out bool tiered) && tiered,
+                GCSettings.IsServerGC ? "server" : "workstation"),
+            Started = started,
+            Status = interrupted ? "interrupted" : "complete",
+            Seed = SeedText.Format(scenario.Schedule.Seed),
+            Scenario = scenario.ToModel(instances[0].Designs),
+            Environment = new EnvironmentModel(host, before.All.ToDictionary(s => s.Key, s => new SettingModel(s.Value.Value, s.Value.Reason)), MachineWarnings.Of(before)),
+            Points = [.. points.Where(p => !Twins.IsTwin(p.Lane.Workload)).Select(p => Point(p, placedAfter[p.Lane.Instance], books[p.Lane.Instance]))],
+            Twins = [.. points.Where(p => Twins.IsTwin(p.Lane.Workload)).Select(twin =>
+                Ratio(points.First(p => Twins.Of(p.Lane.Workload) == twin.Lane.Workload && p.Threads == twin.Threads && p.Lane.Instance == twin.Lane.Instance), twin, compiler))],
+            Runtime = new RuntimeModel(runner.Delta.ManagedBytes, runner.Delta.Collections, runner.Delta.CompiledMethods, migrations, runner.WarmupEnded),
+        };
+    }
+
+    /// <summary>"0.1.0+abc123".</summary>
+    public static string Version => typeof(ResultBuilder).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
+
+    private unsafe PointModel Point(Point p, Placement? placedAfter, Books books)
+    {
+        WorkloadInfo info = WorkloadList.Find(p.Lane.Workload);
+        double[] samples = Samples(p, out int kept);
+        Estimate estimate = Estimate.Of(samples);
+        var noise = new NoiseModel(Number(before.CpuPressureSomeAvg10), before.CpuPressureSomeAvg10.Reason, Steal(), kept, p.Rounds - kept, Finite.OrNull(estimate.SpreadPercent));
+        (string trust, List<string> reasons) = Trust.Judge(noise, runner.Delta, p);
+        using LatencyHistogram latency = p.Latency();
+        long block = p.TimesSingles ? 1 : p.Ops;
+        return new PointModel
+        {
+            Workload = info.Name,
+            Operation = info.Operation,
+            Model = scenario.Model.ToString(),
+            Mem = p.Mem,
+            Threads = p.Threads,
+            ThroughputOpsPerS = new ThroughputModel(samples, Finite.OrNull(estimate.Median), estimate.Low is { } low && estimate.High is { } high ? [low, high] : null,
+                Finite.OrNull(estimate.SpreadPercent), samples.Length == 0 ? "no repetition was finished" : estimate.Low is null ? "fewer than 3 repetitions" : null, trust,
+                    reasons),
+            LatencyNs = new LatencyModel(clockNs, block, block > 1, latency.Total,
+                quantiles.ToDictionary(q => q.Name, q => Finite.OrNull(latency.Quantile(q.Q) * ClockCost.NsPerTick / block)),
+                new HistogramModel(7, [.. latency.NonEmpty().Select(b => (long[])[(long)(b.Value * ClockCost.NsPerTick), b.Count])])),
+            PerThread = [.. Enumerable.Range(0, p.Threads).Select(i => Thread(p, i))],
+            Counters = p.Counters.ToDictionary(c => c.Name, c => new CounterModel(Finite.OrNull(c.PerOp), "op", c.Reason)),
+            Placement = PlacementOf(p.Lane.Instance, placedAfter),
+            Books = new BooksModel(books.Balanced, books.Before.Charged, books.Before.Uncharged, books.Before.Resident, books.Before.Stocked, books.Before.OnLists, books.Wrong),
+            Noise = noise,
+        };
+    }
+
+    private static unsafe ThreadModel Thread(Point p, int i)
+    {
+        WorkerState* w = p.Lane.States + i;
+        CpuId cpu = p.Lane.Instance.Plan.Cpus[i];
+        ThreadUsage usage = i < p.Usage.Length ? p.Usage[i] : default;
+        (long done, long ticks) = p.Totals(i);
+        return new ThreadModel(cpu.Value, p.Lane.Instance.Plan.Topology.Cpu(cpu).Node.Value, done, w->Failed,
+            ticks == 0 ? null : Finite.OrNull(done / (ticks * ClockCost.NsPerTick) * 1e9), usage.Migrations, usage.InvoluntarySwitches,
+            usage.Migrations is null ? OperatingSystem.IsWindows() ? ThreadUsage.NothingOnWindows : ThreadUsage.NoMigrations : null);
+    }
+
+    private static PlacementModel PlacementOf(Instance instance, Placement? placedAfter) =>
+        Placed(instance.Before, placedAfter, instance.Plan.Mem.Text, instance.Verdict, instance.Reason, instance.Allocator.HasFakeNodes,
+            instance.Memory.WhereMetadataIs().ToDictionary(u => PlaceMap.NameOf(u.Key), u =>
+                (IReadOnlyDictionary<string, long>)u.Value.ToDictionary(n => Text(n.Key), n => n.Value)));
+
+    /// <summary>A proof as results have it.</summary>
+    public static PlacementModel Placed(Placement found, Placement? later, string asked, PlacementVerdict verdict, string? reason, bool fake, IReadOnlyDictionary<string,
+        IReadOnlyDictionary<string, long>> metadata) => new()
+    {
+        Method = found.Method,
+        Asked = asked,
+        Found = found.Found.ToDictionary(f => Text(f.Key.Value), f => f.Value),
+        FoundAfter = later?.Found.ToDictionary(f => Text(f.Key.Value), f => f.Value),
+        FrameBytes = (long)found.FrameBytes,
+        Pages = found.Pages.Name,
+        When = later is null ? ["before"] : ["before", "after"],
+        Verdict = verdict switch { PlacementVerdict.AsAsked => "as_asked", PlacementVerdict.Differs => "differs", _ => "unverified" },
+        Reason = reason,
+        FakeNodes = fake,
+        MetadataBytes = metadata,
+    };
+
+    /// <summary>One sample a repetition: the median of its undisturbed rounds. Where hardly any was, of all rounds (and the point says it is not to be trusted).</summary>
+    private double[] Samples(Point p, out int kept)
+    {
+        kept = p.Clean.AsSpan(0, p.Rounds).Count(true);
+        bool all = kept < p.Rounds / 10 || kept == 0;
+        var samples = new List<double>();
+        int each = scenario.Schedule.RoundsPerRep;
+        for (int rep = 0; rep < runner.RepsDone; rep++)
+        {
+            double[] rounds = [.. Enumerable.Range(rep * each, each).Where(i => i < p.Rounds && (all || p.Clean[i])).Select(i => p.Throughput[i])];
+            if (rounds.Length > 0) samples.Add(Estimate.PlainMedian(rounds));
+        }
+        return [.. samples];
+    }
+
+    /// <summary>Cost of C# over cost of C, round by round, where both were undisturbed.</summary>
+    private unsafe RatioModel Ratio(Point ours, Point twin, string compiler)
+    {
+        int[] both = [.. Enumerable.Range(0, Math.Min(ours.Rounds, twin.Rounds)).Where(i => ours.Clean[i] && twin.Clean[i])];
+        RatioEstimate? ratio = RatioEstimate.Of([.. both.Select(i => 1 / ours.Throughput[i])], [.. both.Select(i => 1 / twin.Throughput[i])], scenario.Schedule.Seed);
+        long failed = Enumerable.Range(0, twin.Threads).Sum(i => twin.Lane.States[i].Failed);
+        return new RatioModel(ours.Lane.Workload, ours.Threads, compiler, ratio?.Median, ratio is null ? null : [ratio.Low, ratio.High], ratio?.HodgesLehmann, both.Length, failed,
+            ratio is null ? $"only {both.Length} rounds were undisturbed on both sides" : null);
+    }
+
+    private double? Steal() => Number(before.StealTicks) is { } a && Number(after.StealTicks) is { } b
+        ? Finite.OrNull(HostSettings.StealPercent((long)a, (long)b, between.TotalSeconds, scenario.Topology.Cpus.Length)) : null;
+
+    private static double? Number(Setting setting) => double.TryParse(setting.Value, NumberStyles.Float, CultureInfo.InvariantCulture, out double v) ? Finite.OrNull(v) : null;
+
+    private static string Text(int n) => n.ToString(CultureInfo.InvariantCulture);
+}
+
+/// <summary>Whether a point may be believed, and why not.</summary>
+internal static class Trust
+{
+    public static (string Trust, List<string> Reasons) Judge(NoiseModel noise, RuntimeDelta delta, Point p)
+    {
+        List<string> bad = [], poor = [];
+        double kept = p.Rounds == 0 ? 0 : (double)noise.RoundsKept / p.Rounds;
+        if (kept < 0.1) bad.Add($"only {kept:P0} of the rounds had their CPUs to themselves");
+        else if (kept < 0.5) poor.Add($"only {kept:P0} of the rounds had their CPUs to themselves");
+        if (noise.SpreadPct is > 25 and var wide) bad.Add(string.Create(CultureInfo.InvariantCulture, $"repetitions spread {wide:0} %"));
+        else if (noise.SpreadPct is > 5 and var some) poor.Add(string.Create(CultureInfo.InvariantCulture, $"repetitions spread {some:0.#} %"));
+        if (noise.PsiCpuSomeAvg10 is > 50 and var psi) bad.Add(string.Create(CultureInfo.InvariantCulture, $"CPU pressure {psi:0} %: other processes waited for CPUs"));
+        if (delta.ManagedBytes != 0) bad.Add($"{delta.ManagedBytes} managed bytes were allocated while measuring");
+        if (delta.Collections != 0) bad.Add($"{delta.Collections} garbage collections ran while measuring");
+        if (delta.CompiledMethods != 0) poor.Add($"{delta.CompiledMethods} methods were compiled while measuring");
+        if (p.Usage.Take(p.Threads).Sum(u => u.Migrations ?? 0) is > 0 and var moved) poor.Add($"{moved} migrations of pinned threads");
+        return (bad.Count > 0 ? "untrustworthy" : poor.Count > 0 ? "noisy" : "ok", [.. bad, .. poor]);
+    }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using MemcgNative.Native;
+
+namespace MemcgNative.Bench;
+
+// The result file: what was asked, on what, what came out, and the proof. Keys are the names below in snake_case, the unit last. A value
+// that could not be had is null with its reason beside it; NaN is never written (the serializer throws). Only ever grows.
+
+/// <summary>The whole file.</summary>
+internal sealed record Result
+{
+    [JsonPropertyName("$schema")] public string Schema { get; init; } = "https://memcgnative/schema/result-1.json";
+    public required ToolModel Tool { get; init; }
+    public required string Started { get; init; }
+    /// <summary>complete or interrupted.</summary>
+    public required string Status { get; init; }
+    public required string Seed { get; init; }
+    public required ScenarioModel Scenario { get; init; }
+    public required EnvironmentModel Environment { get; init; }
+    public required IReadOnlyList<PointModel> Points { get; init; }
+    /// <summary>C# against its C twin in the same rounds; empty without --twin.</summary>
+    public required IReadOnlyList<RatioModel> Twins { get; init; }
+    public required RuntimeModel Runtime { get; init; }
+}
+
+internal sealed record ToolModel(string Version, string Runtime, bool Tiered, string Gc);
+
+/// <summary>Everything that was asked, resolved: from it the run can be repeated.</summary>
+internal sealed record ScenarioModel
+{
+    public required IReadOnlyList<string> Workloads { get; init; }
+    public required string Model { get; init; }
+    public required string Designs { get; init; }
+    public required string Cpus { get; init; }
+    public required IReadOnlyList<int> CpuOrder { get; init; }
+    public required IReadOnlyList<int> Threads { get; init; }
+    public required IReadOnlyList<string> Mem { get; init; }
+    public required string Pages { get; init; }
+    public required string Place { get; init; }
+    public required long FootprintBytes { get; init; }
+    public required int FakeNodes { get; init; }
+    public required string Rcu { get; init; }
+    public required MemcgModel Memcg { get; init; }
+    public required int Reps { get; init; }
+    public required long DurationNs { get; init; }
+    public required long? WarmupNs { get; init; }
+    public required long BatchNs { get; init; }
+}
+
+internal sealed record MemcgModel(int Depth, int Groups, bool Private, long? LimitBytes);
+
+internal sealed record EnvironmentModel(TopologyModel Host, IReadOnlyDictionary<string, SettingModel> Settings, IReadOnlyList<WarningModel> Warnings);
+
+internal sealed record SettingModel(string? Value, string? Reason);
+
+internal sealed record WarningModel(string Id, string Text, string? Fix);
+
+/// <summary>A workload with a number of threads on one placement of memory.</summary>
+internal sealed record PointModel
+{
+    public required string Workload { get; init; }
+    public required string Operation { get; init; }
+    public required string Model { get; init; }
+    public required string Mem { get; init; }
+    public required int Threads { get; init; }
+    public required ThroughputModel ThroughputOpsPerS { get; init; }
+    public required LatencyModel LatencyNs { get; init; }
+    public required IReadOnlyList<ThreadModel> PerThread { get; init; }
+    public required IReadOnlyDictionary<string, CounterModel> Counters { get; init; }
+    public required PlacementModel Placement { get; init; }
+    public required BooksModel Books { get; init; }
+    public required NoiseModel Noise { get; init; }
+}
+
+internal sealed record ThroughputModel(IReadOnlyList<double> Samples, double? Median, IReadOnlyList<double>? Ci95, double? SpreadPct, string? Reason, string Trust,
+    IReadOnlyList<string> TrustReasons);
+
+/// <summary>block = 1: times of single operations. Otherwise of blocks, divided by their length: the spread within a block is not seen.</summary>
+internal sealed record LatencyModel(double ClockOverheadNs, long Block, bool PercentilesOfBlocks, long Count, IReadOnlyDictionary<string, double?> Percentile,
+    HistogramModel Histogram);
+
+/// <summary>Pairs of value (ns of a whole block) and count; scale = bits of sub-buckets per power of two.</summary>
+internal sealed record HistogramModel(int Scale, IReadOnlyList<long[]> Buckets);
+
+internal sealed record ThreadModel(int Cpu, int Node, long Ops, long Failed, double? OpsPerS, long? Migrations, long? InvoluntarySwitches, string? Reason);
+
+internal sealed record CounterModel(double? Value, string Per, string? Reason);
+
+internal sealed record PlacementModel
+{
+    public required string Method { get; init; }
+    public required string Asked { get; init; }
+    public required IReadOnlyDictionary<string, long> Found { get; init; }
+    public required IReadOnlyDictionary<string, long>? FoundAfter { get; init; }
+    public required long FrameBytes { get; init; }
+    public required string Pages { get; init; }
+    public required IReadOnlyList<string> When { get; init; }
+    public required string Verdict { get; init; }
+    public required string? Reason { get; init; }
+    public required bool FakeNodes { get; init; }
+    public required IReadOnlyDictionary<string, IReadOnlyDictionary<string, long>> MetadataBytes { get; init; }
+}
+
+internal sealed record BooksModel(bool Balanced, long Charged, long Uncharged, long Resident, long Stocked, long OnLists, IReadOnlyList<string> Wrong);
+
+internal sealed record NoiseModel(double? PsiCpuSomeAvg10, string? PsiReason, double? StealPct, int RoundsKept, int RoundsDropped, double? SpreadPct);
+
+internal sealed record RatioModel(string Workload, int Threads, string Compiler, double? Ratio, IReadOnlyList<double>? Ci95, double? HodgesLehmann, int Rounds, long Failed,
+    string? Reason);
+
+/// <summary>All three are 0 in a sound run.</summary>
+internal sealed record RuntimeModel(long ManagedBytes, int Collections, int CompiledMethods, long Migrations, string Warmup);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DictionaryKeyPolicy = JsonKnownNamingPolicy.Unspecified, WriteIndented = true)]
+[JsonSerializable(typeof(Result))]
+[JsonSerializable(typeof(TopologyModel))]
+[JsonSerializable(typeof(PlacementReport))]
+[JsonSerializable(typeof(ListModel))]
+[JsonSerializable(typeof(PlanModel))]
+internal sealed partial class ResultJson : JsonSerializerContext;
+
+/// <summary>`list` as JSON.</summary>
+internal sealed record ListModel(IReadOnlyList<EraModel>? Eras, IReadOnlyList<AnswerModel>? Axes, IReadOnlyList<NamedModel>? Workloads, IReadOnlyList<NamedModel>? Presets);
+internal sealed record EraModel(string Name, string Author, string Date, string Subject, string Fate, IReadOnlyDictionary<string, string> Answers);
+internal sealed record AnswerModel(string Axis, string Name, string What);
+internal sealed record NamedModel(string Name, string What);
+
+/// <summary>`placement` as JSON.</summary>
+internal sealed record PlacementReport(string Policy, string Applied, long Bytes, string Pages, double MapAndProveS, PlacementModel Placement);
+
+/// <summary>--dry-run as JSON.</summary>
+internal sealed record PlanModel(ScenarioModel Scenario, string Seed, bool Synthetic, int Points, long EstimateNs, IReadOnlyList<PlannedThread> Threads,
+    IReadOnlyList<PlannedNode> Nodes);
+internal sealed record PlannedThread(int Thread, int Cpu, int Node);
+internal sealed record PlannedNode(string Mem, int Node, int OnNode, long Frames, long Bytes, long MemMapBytes);
+
+/// <summary>Numbers that may be written.</summary>
+internal static class Finite
+{
+    public static double? OrNull(double? v) => v is { } d && double.IsFinite(d) ? d : null;
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.Runtime.InteropServices;
+using MemcgNative.Accounting;
+using MemcgNative.Allocator;
+
+namespace MemcgNative.Bench;
+
+/// <summary>
+/// What one worker has for one workload. Written by its worker while a batch runs and by the controller between batches; starting
+/// and ending a batch blocks on a monitor, which orders the two.
+/// </summary>
+[StructLayout(LayoutKind.Explicit, Size = Bytes)]
+internal unsafe struct WorkerState
+{
+    /// <summary>Two line pairs, so that no worker's results share a line with another's.</summary>
+    public const int Bytes = 256;
+
+    /// <summary>The address space faults go to.</summary>
+    [FieldOffset(0)] public MmStruct* Mm;
+    /// <summary>The group that pays.</summary>
+    [FieldOffset(8)] public Memcg* Memcg;
+    /// <summary>Room for <see cref="PageSlots"/> pages.</summary>
+    [FieldOffset(16)] public Page** Pages;
+    /// <summary>Where in its ring of pages the workload is.</summary>
+    [FieldOffset(24)] public long Cursor;
+    /// <summary>Operations that were refused (limit reached, no frame).</summary>
+    [FieldOffset(32)] public long Failed;
+    /// <summary>What a C twin works on.</summary>
+    [FieldOffset(40)] public void* Twin;
+    /// <summary>The C twin's function.</summary>
+    [FieldOffset(48)] public void* TwinFunction;
+
+    /// <summary>Operations of the last batch.</summary>
+    [FieldOffset(128)] public long Done;
+    /// <summary>Clock ticks the last batch took.</summary>
+    [FieldOffset(136)] public long Elapsed;
+    /// <summary>The longer canary of the last batch, in ticks.</summary>
+    [FieldOffset(144)] public long Canary;
+    /// <summary>Managed bytes this thread allocated inside batches, ever; must stay 0.</summary>
+    [FieldOffset(152)] public long Managed;
+    /// <summary>Pages a worker can hold.</summary>
+    public const int PageSlots = 512;
+}

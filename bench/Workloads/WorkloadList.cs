@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using MemcgNative.Native;
+
+namespace MemcgNative.Bench;
+
+/// <summary>A workload as users name it.</summary>
+/// <param name="Name">As typed.</param>
+/// <param name="What">One line for `memcgnative list workloads`.</param>
+/// <param name="Operation">What one operation is.</param>
+/// <param name="TwinFile">Source of its C twin under bench/twins, if there is one.</param>
+internal sealed record WorkloadInfo(string Name, string What, string Operation, string? TwinFile);
+
+/// <summary>The workloads there are.</summary>
+internal static class WorkloadList
+{
+    public static IReadOnlyList<WorkloadInfo> All { get; } =
+    [
+        new("fault", "a page's whole life: allocate, charge, map, LRU, touch, unmap, final put", "one page from fault to final put; 1 in 32 carries the release of 32", null),
+        new("charge-uncharge", "charge and uncharge alone, served by the stock where there is one", "one page charged, committed, uncharged in a gather of 32", "charge.c"),
+        new("alloc-free", "order-0 pages off and onto the per-CPU list", "one page taken and given back, 16 at a time", "pcp.c"),
+    ];
+
+    /// <exception cref="UsageException">Not a workload.</exception>
+    public static WorkloadInfo Find(string name) => All.FirstOrDefault(w => w.Name == name)
+        ?? throw new UsageException($"'{name}' is not a workload{Nearest.Hint(name, All.Select(w => w.Name))} Known: {string.Join(", ", All.Select(w => w.Name))}");
+}
