@@ -163,7 +163,7 @@ public static unsafe class Mm
         ReleasePages<TC>(cpu, pages, n);
     }
 
-    /// <summary>Isolates a page found by pfn (lumpy reclaim, compaction); put back by LruPutback and <see cref="ReleasePages"/>. What it looked like before may be void (B11).</summary>
+    /// <summary>Isolates a page found by pfn (lumpy reclaim, compaction), to be put back and released. What it looked like before may be void (B11).</summary>
     public static bool Catch<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController
     {
         CatchResult result = TC.LruCatch(cpu, page);

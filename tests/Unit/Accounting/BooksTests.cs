@@ -255,7 +255,8 @@ public sealed unsafe class BooksTests
 
     [Theory]
     [InlineData("1M", "huge page"), InlineData("interleave:4@8", "huge page"), InlineData("3M", "power of two"), InlineData("", "is not a slice")]
-    [InlineData("256", "is not a slice"), InlineData("interleave:0@12", "is not a slice"), InlineData("interleave:4@x", "is not a slice"), InlineData("interleave:5000@12", "ask for fewer")]
+    [InlineData("256", "is not a slice"), InlineData("interleave:0@12", "is not a slice"), InlineData("interleave:4@x", "is not a slice")]
+    [InlineData("interleave:5000@12", "ask for fewer")]
     public void A_slice_that_makes_no_sense_is_refused(string text, string reason) =>
         Assert.Contains(reason, Assert.Throws<UsageException>(() => SlicePlan.Parse(text)).Message, StringComparison.Ordinal);
 
