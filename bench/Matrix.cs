@@ -15,7 +15,7 @@ internal interface IControllerUser<out TResult>
 /// From names to types: one switch per axis, each binding one type argument. The single place of dynamic dispatch in the program; a new
 /// answer is one line here. Only the combination that is chosen is ever compiled.
 /// </summary>
-internal static class Matrix
+internal static partial class Matrix
 {
     /// <summary>Calls user with the model's controller.</summary>
     /// <exception cref="UsageException">An answer that this program was not built with, or that does not go with the others.</exception>
@@ -42,19 +42,33 @@ internal static class Matrix
     };
 
     private static TResult Lru<TCounter, TPageCgroup, TResult>(Model model, IControllerUser<TResult> user)
-        where TCounter : struct, ICounterDesign where TPageCgroup : struct, IPageCgroupDesign => (model[Axis.Lru], model[Axis.LruLock]) switch
+        where TCounter : struct, ICounterDesign where TPageCgroup : struct, IPageCgroupDesign => model[Axis.LruLock] switch
         {
-            ("ZoneLruLock", "tas") => Uncharge<TCounter, TPageCgroup, ZoneLruLock<TestAndSetLock>, TResult>(model, user),
-            ("ZoneLruLock", "ticket") => Uncharge<TCounter, TPageCgroup, ZoneLruLock<TicketLock>, TResult>(model, user),
-            ("ZoneLruLock", "mcs") => Uncharge<TCounter, TPageCgroup, ZoneLruLock<McsLock>, TResult>(model, user),
-            ("ZoneLruLock", var other) => throw Unbound(Axis.LruLock, other),
-            (var other, _) => throw Unbound(Axis.Lru, other),
+            "tas" => Lru<TCounter, TPageCgroup, TestAndSetLock, TResult>(model, user),
+            "ticket" => Lru<TCounter, TPageCgroup, TicketLock, TResult>(model, user),
+            "mcs" => Lru<TCounter, TPageCgroup, McsLock, TResult>(model, user),
+            var other => throw Unbound(Axis.LruLock, other),
+        };
+
+    private static TResult Lru<TCounter, TPageCgroup, TLock, TResult>(Model model, IControllerUser<TResult> user)
+        where TCounter : struct, ICounterDesign where TPageCgroup : struct, IPageCgroupDesign where TLock : struct, ILockKind => model[Axis.Lru] switch
+        {
+            "ZoneLruLock" => Uncharge<TCounter, TPageCgroup, ZoneLruLock<TLock>, TResult>(model, user),
+            "Books" => BookMap<TCounter, TPageCgroup, TLock, TResult>(model, user),
+            "LruvecLruBit" => Uncharge<TCounter, TPageCgroup, Lruvecs<TLock, ByLruBit>, TResult>(model, user),
+            "LruvecRecheck" => Uncharge<TCounter, TPageCgroup, Lruvecs<TLock, ByRecheck>, TResult>(model, user),
+            var other => throw Unbound(Axis.Lru, other),
         };
 
     private static TResult Uncharge<TCounter, TPageCgroup, TLru, TResult>(Model model, IControllerUser<TResult> user)
         where TCounter : struct, ICounterDesign where TPageCgroup : struct, IPageCgroupDesign where TLru : struct, ILruDesign => model[Axis.Uncharge] switch
         {
             "AtFinalPut" => Residents<TCounter, TPageCgroup, TLru, AtFinalPut, TResult>(model, user),
+            var early and ("AtUnmap27" or "AtUnmap29" or "AtUnmap32") when model[Axis.PageCgroup] is "OwnerWord" => throw new UsageException(
+                $"--model: uncharge={early} needs a page_cgroup that keeps the owner of an uncharged page on its list; OwnerWord does not. Choose uncharge=AtFinalPut"),
+            "AtUnmap27" => Residents<TCounter, TPageCgroup, TLru, AtUnmap<Early2627>, TResult>(model, user),
+            "AtUnmap29" => Residents<TCounter, TPageCgroup, TLru, AtUnmap<Early2629>, TResult>(model, user),
+            "AtUnmap32" => Residents<TCounter, TPageCgroup, TLru, AtUnmap<Early32>, TResult>(model, user),
             var other => throw Unbound(Axis.Uncharge, other),
         };
 
@@ -62,6 +76,8 @@ internal static class Matrix
         where TCounter : struct, ICounterDesign where TPageCgroup : struct, IPageCgroupDesign where TLru : struct, ILruDesign
         where TUncharge : struct, IUnchargeDesign => model[Axis.Residents] switch
         {
+            "ForceEmpty" => Kmem<TCounter, TPageCgroup, TLru, TUncharge, ForceEmpty, TResult>(model, user),
+            "MoveToParent" => Kmem<TCounter, TPageCgroup, TLru, TUncharge, MoveToParent, TResult>(model, user),
             "PinPerPage" => Kmem<TCounter, TPageCgroup, TLru, TUncharge, PinPerPage, TResult>(model, user),
             var other => throw Unbound(Axis.Residents, other),
         };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using MemcgNative.Allocator;
 using MemcgNative.Native;
+using MoveLock = MemcgNative.Native.TestAndSetLock;
 
 namespace MemcgNative.Accounting;
 
@@ -41,23 +42,43 @@ public static unsafe class MoveAccount
     {
         if (from == to || TC.OwnerOf(page, out bool used) != from || !used) return MoveResult.Busy;
         if (!Charging.TryCharge<TC>(cpu, to, 1, Gfp.NoWait)) return MoveResult.OverLimit;
-        bool anon = PageMapping.IsAnon(page);
-        if (!TC.MoveAccount(cpu, page, from, Memcg.IsRoot(to) ? null : to, out ClearedCharge charge))
-        {
-            Charging.Cancel<TC>(cpu, to, 1);
-            return MoveResult.Busy;
-        }
-        Count(cpu, from, anon, -1, MemcgStatItem.PgpgOut);
-        if (!Memcg.IsRoot(to)) Count(cpu, to, anon, 1, MemcgStatItem.PgpgIn);
-        TC.UnchargeCounters(cpu, from, charge.Memory, charge.Memsw); // last: it may let the source go
-        return MoveResult.Moved;
+        if (Switch<TC>(cpu, page, from, Memcg.IsRoot(to) ? null : to)) return MoveResult.Moved;
+        Charging.Cancel<TC>(cpu, to, 1);
+        return MoveResult.Busy;
     }
 
-    private static void Count(in ThisCpu cpu, Memcg* memcg, bool anon, long n, MemcgStatItem item)
+    /// <summary>
+    /// mem_cgroup_move_account: owner and statistics under the source's move lock, then the source is uncharged. The target is charged already.
+    /// A mover of pages whose statistics may change meanwhile has announced itself in <see cref="Memcg.Moving"/> a grace period before.
+    /// </summary>
+    internal static bool Switch<TC>(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to) where TC : struct, IMemoryController
     {
-        MemcgStatCpu* stat = Memcg.OnCpu(cpu, memcg);
-        MemcgStatCpu.Add(stat, anon ? MemcgStatItem.Rss : MemcgStatItem.Cache, n);
-        MemcgStatCpu.Add(stat, item, 1);
+        Machine.IrqOff(); // nests with the list lock's
+        MoveLock.Acquire(cpu, &from->MoveLock);
+        bool moved = TC.MoveAccount(cpu, page, from, to, out ClearedCharge charge);
+        if (moved) MoveStatistics(cpu, page, from, to, charge);
+        MoveLock.Release(cpu, &from->MoveLock);
+        Machine.IrqOn();
+        if (!moved) return false;
+        if (to != null && !Memcg.IsRoot(to) && charge.Memsw == 0) TC.UnchargeCounters(cpu, to, 0, 1);
+        TC.UnchargeCounters(cpu, from, charge.Memory, charge.Memsw); // last: it may let the source go
+        return true;
+    }
+
+    private static void MoveStatistics(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, in ClearedCharge charge)
+    {
+        bool anon = charge.Anon != 0;
+        Move(cpu, from, to, anon ? MemcgStatItem.Rss : MemcgStatItem.Cache);
+        if (!anon && AtomicInt.Load(&page->MapCount) != 0) Move(cpu, from, to, MemcgStatItem.FileMapped);
+        if (PageOps.Test(page, PageFlags.Writeback)) Move(cpu, from, to, MemcgStatItem.Writeback);
+        MemcgStatCpu.Add(Memcg.OnCpu(cpu, from), MemcgStatItem.PgpgOut, 1);
+        if (to != null) MemcgStatCpu.Add(Memcg.OnCpu(cpu, to), MemcgStatItem.PgpgIn, 1);
+    }
+
+    private static void Move(in ThisCpu cpu, Memcg* from, Memcg* to, MemcgStatItem item)
+    {
+        MemcgStatCpu.Add(Memcg.OnCpu(cpu, from), item, -1);
+        if (to != null) MemcgStatCpu.Add(Memcg.OnCpu(cpu, to), item, 1);
     }
 }
 

@@ -98,7 +98,8 @@ public sealed unsafe class BooksChecks
 
         static (BookState State, bool Poisoned) After<TDestroy>() where TDestroy : struct, IBookDestroy
         {
-            using var box = new AccountingBox<Controller<PageCounter<PageCounter40>, OwnerWord, Books<TicketLock, OneBook, W1, TDestroy, Pagevecs>, AtFinalPut, PinPerPage, NoKmem>>();
+            using var box = new AccountingBox<Controller<
+                PageCounter<PageCounter40>, OwnerWord, Books<TicketLock, OneBook, W1, TDestroy, Pagevecs>, AtFinalPut, PinPerPage, NoKmem>>();
             Memcg* memcg = box.Group();
             MemcgLife.Remove(box.Cpu(), memcg);
             box.Quiesce();

@@ -39,7 +39,11 @@ public sealed unsafe class BooksStress
         Memcg* parent = box.Group();
         nint* groups = stackalloc nint[Shared];
         for (int i = 0; i < Shared; i++) groups[i] = (nint)box.Group(parent);
-        for (int i = 0; i < workers; i++) Rcu.CpuOffline(box.Cpu(i)); // the gang brings them back
+        for (int i = 0; i < workers; i++)
+        {
+            box.Inhabited(parent, i);
+            Rcu.CpuOffline(box.Cpu(i)); // the gang brings it back
+        }
         Arguments arguments = new() { Parent = parent, Spaces = (nint)box.Space(), Groups = (nint)groups, Steps = 2500 };
         using (var gang = new CpuGang(box.Cpus, new PretendPinner())) gang.Run(&Work<TC>, &arguments);
         for (int i = 0; i < workers; i++) Rcu.CpuOnline(box.Cpu(i));
@@ -66,8 +70,7 @@ public sealed unsafe class BooksStress
         var a = (Arguments*)argument;
         ulong state = 0x9e3779b97f4a7c15 * (ulong)(cpu.Index + 1);
         MmStruct* mm = (MmStruct*)a->Spaces + cpu.Index;
-        Memcg* own = MemcgLife.Create<TC>(cpu, a->Parent);
-        MemcgLife.Attach(cpu, mm, own);
+        Memcg* own = AtomicPtr<Memcg>.Load(&mm->Memcg);
         for (int step = 0; step < a->Steps; step++, Poll.Run(cpu))
         {
             state ^= state << 13;
