@@ -16,7 +16,8 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
     public Instance(InstancePlan plan) : base(plan)
     {
         leaves = new nint[plan.Shape.LeavesFor(Cpus.Count)];
-        accounting = AccountingMemory.Build<TC>(Allocator, Cpus, Memory, new AccountingPlan(plan.Shape.Depth + leaves.Length + 1, SwapEntries: Cpus.Count * WorkerState.PageSlots));
+        accounting = AccountingMemory.Build<TC>(Allocator, Cpus, Memory,
+            new AccountingPlan(plan.Shape.Depth + leaves.Length + 1, SwapEntries: Cpus.Count * WorkerState.PageSlots) { Slices = SlicePlan.Parse(plan.Model[Axis.LruSlice]) });
     }
 
     /// <inheritdoc/>

@@ -130,6 +130,12 @@ public sealed class OutputTests
     [InlineData("stock=SingleSlot64,counter=PageCounter192")]
     [InlineData("stock=SevenSlot64,lru.lock=mcs")]
     [InlineData("lru.lock=tas")]
+    [InlineData("lru=Books")]
+    [InlineData("lru=Books,lru.switch=W2,lru.destroy=recycle,lru.lock=mcs")]
+    [InlineData("lru=Books,lru.slice=interleave:4@12,lru.destroy=refcount,lru.pending=on")]
+    [InlineData("lru=Books,lru.slice=2M,lru.lock=tas")]
+    [InlineData("lru=LruvecLruBit")]
+    [InlineData("lru=LruvecRecheck,lru.lock=mcs")]
     public void Every_answer_can_be_run_and_its_books_balance(string overrides)
     {
         if (!OperatingSystem.IsLinux()) Assert.Skip("runs on Linux");
