@@ -78,6 +78,21 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
     }
 
     /// <inheritdoc/>
+    protected override void Retire(Lane lane, int from, int to)
+    {
+        Gang.Do((in ThisCpu cpu) =>
+        {
+            if (cpu.Index < from) return;
+            lane.Code.Finish(in cpu, lane.States);
+            lane.Code.Prepare(in cpu, lane.States);
+            Mm.LruAddDrain<TC>(in cpu);
+            PageAllocator.DrainLocal(in cpu);
+        }, to);
+        Gang.Do((in ThisCpu cpu) => TC.DrainStocks(in cpu, accounting.Root), 1);
+        Gang.Do(static (in ThisCpu cpu) => Poll.Run(in cpu), to); // each CPU returns its stock
+    }
+
+    /// <inheritdoc/>
     protected override Books CloseBooks()
     {
         Balance before = null!;
