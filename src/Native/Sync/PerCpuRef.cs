@@ -136,7 +136,7 @@ public unsafe struct PerCpuRef
     public static void* Exit(PerCpuRef* r)
     {
         long mode = AtomicLong.Exchange(&r->CountersAndMode, Modes);
-        long count = AtomicLong.Exchange(&r->Count, Bias >> 1);
+        long count = AtomicLong.Exchange(&r->Count, 0); // a late TryGet (the memory is type-stable) must fail, a late put shows
         if ((mode & Modes) != 0 && count != 0 && count != 1) Bug.Fail("percpu_ref: exit while references are held", count);
         return (void*)(mode & ~Modes);
     }

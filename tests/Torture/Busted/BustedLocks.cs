@@ -41,6 +41,25 @@ internal readonly unsafe struct TwoStepLock : ILockKind
     public static void WaitForHolder(LockWord* l) => TestAndSetLock.WaitForHolder(l);
 }
 
+/// <summary>Once in 65,536 it forgets to let go: the watchdog's case.</summary>
+internal readonly unsafe struct ClingingLock : ILockKind
+{
+    [ThreadStatic] private static int calls;
+
+    public static string Name => "clinging";
+    public static void Init(LockWord* l) => TicketLock.Init(l);
+    public static void Acquire(in ThisCpu cpu, LockWord* l) => TicketLock.Acquire(cpu, l);
+    public static bool TryAcquire(in ThisCpu cpu, LockWord* l) => TicketLock.TryAcquire(cpu, l);
+
+    public static void Release(in ThisCpu cpu, LockWord* l)
+    {
+        if ((++calls & 65535) != 0) TicketLock.Release(cpu, l);
+    }
+
+    public static bool IsHeld(LockWord* l) => TicketLock.IsHeld(l);
+    public static void WaitForHolder(LockWord* l) => TicketLock.WaitForHolder(l);
+}
+
 /// <summary>Does not wait for the holder: what 2012's book switch did in its first form.</summary>
 internal readonly unsafe struct ImpatientLock : ILockKind
 {

@@ -32,8 +32,24 @@ internal static class BustedRun
     public static (string How, TimeSpan Took, bool Caught) One(string name, TortureOptions options)
     {
         long start = Stopwatch.GetTimestamp();
-        var info = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true, RedirectStandardError = true };
-        string[] args = ["torture", "--type", name, "--for", $"{(int)options.For.TotalMilliseconds}ms", "--seed", SeedText.Format(options.Seed), "--delay", $"{options.Delay}"];
+        string text = Child(name, options, out int code);
+        TimeSpan took = Stopwatch.GetElapsedTime(start);
+        string line = text.Split('\n').FirstOrDefault(l => l.Contains("!!!", StringComparison.Ordinal)) ?? "";
+        line = line[Math.Max(0, line.IndexOf("seed", StringComparison.Ordinal))..];
+        return code switch
+        {
+            ExitCode.Broken => (line.Length > 160 ? line[..160] : line, took, true),
+            > 128 => ($"the process died of it (exit {code})", took, true),
+            _ => ($"exit {code}", took, false),
+        };
+    }
+
+    /// <summary>What the child said and how it ended.</summary>
+    public static string Child(string name, TortureOptions options, out int code)
+    {
+        string program = Path.Combine(AppContext.BaseDirectory, "MemcgNative.Torture" + (OperatingSystem.IsWindows() ? ".exe" : ""));
+        var info = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true };
+        string[] args = ["torture", "--type", name, "--for", $"{(int)options.For.TotalMilliseconds}ms", "--seed", SeedText.Format(options.Seed), "--delay", $"{options.Delay}", "--stall", "3"];
         foreach (string arg in args) info.ArgumentList.Add(arg);
         info.Environment["DOTNET_DbgEnableMiniDump"] = "0";
         using Process child = Process.Start(info)!;
@@ -41,14 +57,7 @@ internal static class BustedRun
         child.BeginErrorReadLine();
         string text = child.StandardOutput.ReadToEnd();
         child.WaitForExit();
-        TimeSpan took = Stopwatch.GetElapsedTime(start);
-        string line = text.Split('\n').FirstOrDefault(l => l.Contains("!!!", StringComparison.Ordinal)) ?? "";
-        line = line[(line.IndexOf("seed", StringComparison.Ordinal) + 1)..];
-        return child.ExitCode switch
-        {
-            ExitCode.Broken => (line.Length > 160 ? line[..160] : line, took, true),
-            > 128 => ($"the process died of it (exit {child.ExitCode})", took, true),
-            _ => ($"exit {child.ExitCode}", took, false),
-        };
+        code = child.ExitCode;
+        return text;
     }
 }

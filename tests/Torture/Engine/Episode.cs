@@ -16,7 +16,8 @@ internal sealed record EpisodeResult(IReadOnlyList<Worker> Workers, string? Brok
 /// </summary>
 internal sealed unsafe class Episode(TortureType type, Setting setting, TortureOptions options, TextWriter log)
 {
-    private static readonly TimeSpan phase = TimeSpan.FromMilliseconds(400), stall = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan phase = TimeSpan.FromMilliseconds(400);
+    private readonly TimeSpan stall = TimeSpan.FromSeconds(options.Stall);
 
     private readonly Worker[] workers = [.. Enumerable.Range(0, setting.Cpus.Count).Select(i => new Worker(i, setting.Seed, type.Counters))];
     private readonly object monitor = new();

@@ -26,11 +26,14 @@ internal sealed record TortureOptions
     /// <summary>One step in so many takes the CPU out and back.</summary>
     public int Hotplug { get; init; } = 2000;
 
+    /// <summary>Seconds without an operation before the watchdog speaks.</summary>
+    public int Stall { get; init; } = 10;
+
     public const string Help = """
-        usage: torture [--type all|busted|NAME[,NAME...]] [--for 30s] [--seed N] [--threads N] [--delay N] [--fail N] [--hotplug N] [--list]
+        usage: torture [--type all|busted|NAME[,NAME...]] [--for 30s] [--seed N] [--threads N] [--delay N] [--fail N] [--hotplug N] [--stall N] [--list]
 
         Random operations on pinned threads, with every book compared at rest. --delay, --fail, --hotplug: once in N accesses, allocations,
-        steps (delay and fail: a power of two, 0 = never). A name's first part is enough: locks, rcu, busted.
+        steps (delay and fail: a power of two, 0 = never). --stall: seconds. A name's first part is enough: locks, rcu, busted.
 
         Exit: 0 success, 2 wrong usage, 3 this machine cannot, 5 a rule was broken, 7 inconclusive: something was never seen.
         With --type busted every type has a planted bug; exit 1 if one was not caught within --for (60s).
@@ -69,6 +72,9 @@ internal sealed record TortureOptions
                     break;
                 case "--hotplug":
                     o = o with { Hotplug = Number("--hotplug", value, 1, int.MaxValue) };
+                    break;
+                case "--stall":
+                    o = o with { Stall = Number("--stall", value, 1, 3600) };
                     break;
                 default:
                     throw new UsageException($"'{args[i]}' is no option of torture; --help shows all");

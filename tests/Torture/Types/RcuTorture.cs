@@ -96,7 +96,7 @@ internal sealed unsafe class RcuTorture(RcuFlavour flavour, RcuBug bug = RcuBug.
 
     public override void Step(in ThisCpu cpu, Worker w)
     {
-        switch (w.Random(256))
+        switch (w.Random(4096))
         {
             case < 2:
                 w.Did(Barrier);
@@ -104,13 +104,13 @@ internal sealed unsafe class RcuTorture(RcuFlavour flavour, RcuBug bug = RcuBug.
                 Rcu.Barrier(cpu);
                 if (Guarded<long>.Get(&owns[cpu.Index].Ran) < made) throw new TortureException($"rcu_barrier returned, {Guarded<long>.Get(&owns[cpu.Index].Ran)} of {made} callbacks have run");
                 break;
-            case < 6:
+            case < 10:
                 Replace(cpu, w, wait: true);
                 break;
-            case < 64:
+            case < 400:
                 Replace(cpu, w, wait: false);
                 break;
-            case < 96:
+            case < 900:
                 w.Did(NestedRead);
                 Rcu.ReadLock(cpu);
                 Look(cpu, w);

@@ -31,6 +31,7 @@ internal static class TypeList
         Bad("busted.lock-forgets", n => new LockTorture<ForgetfulLock>(n)),
         Bad("busted.lock-two-step", n => new LockTorture<TwoStepLock>(n)),
         Bad("busted.lock-wait", n => new LockTorture<ImpatientLock>(n)),
+        Bad("busted.lock-clings", n => new LockTorture<ClingingLock>(n)),
         Bad("busted.bit-overwrites", n => new BitLockTorture<OverwritingBitLock>(n)),
         Bad("busted.rcu-no-grace-period", n => new RcuTorture(RcuFlavour.Qsbr, RcuBug.NoGracePeriod, n)),
         Bad("busted.rcu-reader", n => new RcuTorture(RcuFlavour.Membarrier, RcuBug.UnprotectedReader, n)),
