@@ -16,6 +16,15 @@ internal readonly unsafe struct BatchWithoutReference : IUnchargeDesign
     public static void OnUnmap<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController { }
     public static void OnCacheRemoved<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController { }
 
+    public static bool ChargesSwapIn<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController => AtFinalPut.ChargesSwapIn<TC>(cpu, page);
+    public static void OnBatchBegin(in ThisCpu cpu) { }
+    public static void OnBatchEnd<TC>(in ThisCpu cpu) where TC : struct, IMemoryController { }
+    public static void OnMigrateEnd<TC>(in ThisCpu cpu, Page* old, Page* page, bool ok) where TC : struct, IMemoryController => AtFinalPut.OnMigrateEnd<TC>(cpu, old, page, ok);
+    public static bool OnMigratePrepare<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => AtFinalPut.OnMigratePrepare<TC>(cpu, old, page);
+    public static void OnMigrated<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => AtFinalPut.OnMigrated<TC>(cpu, old, page);
+    public static void OnReplaced<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => AtFinalPut.OnReplaced<TC>(cpu, old, page);
+    public static void OnSwapCacheDeleted<TC>(in ThisCpu cpu, Page* page, SwapEntry entry, bool swapOut) where TC : struct, IMemoryController => AtFinalPut.OnSwapCacheDeleted<TC>(cpu, page, entry, swapOut);
+    public static void OnSwapOut<TC>(in ThisCpu cpu, Page* page, SwapEntry entry) where TC : struct, IMemoryController => AtFinalPut.OnSwapOut<TC>(cpu, page, entry);
     public static void OnFinalPut<TC>(in ThisCpu cpu, Page** pages, int n) where TC : struct, IMemoryController
     {
         for (int i = 0; i < n; i++)

@@ -26,11 +26,13 @@ internal sealed record TortureOptions
     /// <summary>One step in so many takes the CPU out and back.</summary>
     public int Hotplug { get; init; } = 2000;
 
+    /// <summary>The only model of accounting and counters; null = all in turn.</summary>
+    public Accounting.Model? Model { get; init; }
     /// <summary>Seconds without an operation before the watchdog speaks.</summary>
     public int Stall { get; init; } = 10;
 
     public const string Help = """
-        usage: torture [--type all|busted|NAME[,NAME...]] [--for 30s] [--seed N] [--threads N] [--delay N] [--fail N] [--hotplug N] [--stall N] [--list]
+        usage: torture [--type all|busted|NAME[,NAME...]] [--for 30s] [--model ERA[,AXIS=ANSWER...]] [--seed N] [--threads N] [--delay N] [--fail N] [--hotplug N] [--stall N] [--list]
 
         Random operations on pinned threads, with every book compared at rest. --delay, --fail, --hotplug: once in N accesses, allocations,
         steps (delay and fail: a power of two, 0 = never). --stall: seconds. A name's first part is enough: locks, rcu, busted.
@@ -72,6 +74,9 @@ internal sealed record TortureOptions
                     break;
                 case "--hotplug":
                     o = o with { Hotplug = Number("--hotplug", value, 1, int.MaxValue) };
+                    break;
+                case "--model":
+                    o = o with { Model = Accounting.Model.Parse(value) };
                     break;
                 case "--stall":
                     o = o with { Stall = Number("--stall", value, 1, 3600) };

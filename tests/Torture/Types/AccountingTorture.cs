@@ -3,7 +3,6 @@ using System.Runtime.InteropServices;
 using MemcgNative.Accounting;
 using MemcgNative.Allocator;
 using MemcgNative.Native;
-using PageTableLock = MemcgNative.Native.TestAndSetLock;
 
 namespace MemcgNative.Tests.Torture;
 
@@ -15,13 +14,15 @@ internal sealed unsafe class AccountingTorture<TC>(string model, string? busted 
     where TC : struct, IMemoryController
 {
     private const int Fault = 0, NoMemory = 1, OverLimit = 2, Unmap = 3, Pin = 4, Unpin = 5, PinElsewhere = 6, Create = 7, Remove = 8, Busy = 9, Attach = 10,
-        Deep = 11, Shrink = 12, SetLimit = 13, Drain = 14, LruDrain = 15, Zombies = 16, TreeFull = 17;
-    private const int MaxDepth = 4, Pins = 32;
+        Deep = 11, Shrink = 12, SetLimit = 13, Drain = 14, LruDrain = 15, Zombies = 16, TreeFull = 17, FileFault = 18, FileRead = 19,
+        Truncate = 20, Migrate = 21, Migrated = 22, SwapIn = 23;
+    private const int MaxDepth = 4, Pins = 32, FilePages = 64;
 
     private PhysicalMemory memory = null!;
     private PlainMemory source = null!;
     private AccountingMemory accounting = null!;
     private MmStruct* spaces;
+    private FileSpace* file;
     private AtomicPtr<Page>* handOver;
     private nint[][] pins = [];
     private int[] pinned = [];
@@ -37,9 +38,10 @@ internal sealed unsafe class AccountingTorture<TC>(string model, string? busted 
     public override IReadOnlyList<string> Counters { get; } =
     [
         "fault", "no-memory", "over-limit", "unmap", "pin", "unpin", "pin-elsewhere", "create", "remove", "busy", "attach", "deep", "shrink", "set-limit", "drain",
-        "lru-drain", "zombies", "tree-full",
+        "lru-drain", "zombies", "tree-full", "file-fault", "file-read", "truncate", "migrate", "migrated", "swap-in",
     ];
-    public override IReadOnlyList<int> BlindSpots { get; } = [Fault, NoMemory, OverLimit, Unmap, Pin, PinElsewhere, Create, Remove, Busy, Attach, Deep, Shrink, SetLimit, Drain, LruDrain, Zombies];
+    public override IReadOnlyList<int> BlindSpots { get; } = [Fault, NoMemory, OverLimit, Unmap, Pin, PinElsewhere, Create, Remove, Busy, Attach, Deep, Shrink, SetLimit, Drain, LruDrain, Zombies,
+        FileFault, FileRead, Truncate, Migrated, SwapIn];
 
     protected override void SetUp()
     {
@@ -52,14 +54,17 @@ internal sealed unsafe class AccountingTorture<TC>(string model, string? busted 
         }, new PlainMemory());
         memory.Attach(Cpus.Table);
         source = new PlainMemory();
-        accounting = AccountingMemory.Build<TC>(memory, Cpus, source, new AccountingPlan(MaxGroups: maxGroups, SwapAccounting: (Setting.Seed & 4) != 0));
+        accounting = AccountingMemory.Build<TC>(memory, Cpus, source, new AccountingPlan(MaxGroups: maxGroups, SwapAccounting: (Setting.Seed & 4) != 0, SwapEntries: 512, PageCacheBuckets: 16));
         entries = small ? 64 : (int)(memory.TotalPages * 105 / 100 / Cpus.Count);
         spaces = (MmStruct*)NativeMemory.AlignedAlloc((nuint)(Cpus.Count * sizeof(MmStruct)), 128);
         for (int i = 0; i < Cpus.Count; i++)
         {
-            nuint bytes = (nuint)((MmStruct.TableBytes(entries) + 4095) & -4096);
-            MmStruct.Init(spaces + i, entries, source.Map([new MemoryPart(bytes, new NodeId(0))], MemoryUse.Process));
+            nuint bytes = (nuint)((MmStruct.TableBytes(entries + FilePages) + 4095) & -4096);
+            MmStruct.Init(spaces + i, entries + FilePages, source.Map([new MemoryPart(bytes, new NodeId(0))], MemoryUse.Process));
         }
+        file = (FileSpace*)source.Map([new MemoryPart(4096, new NodeId(0))], MemoryUse.Process);
+        FileSpace.Init(file);
+        for (int i = 0; i < Math.Min(Cpus.Count, FileSpace.MaxMappings); i++) FileSpace.TryMap(file, spaces + i, entries, 0, FilePages);
         handOver = (AtomicPtr<Page>*)source.Map([new MemoryPart(4096, new NodeId(0))], MemoryUse.Process);
         pins = [.. Enumerable.Range(0, Cpus.Count).Select(_ => new nint[Pins + 16])];
         pinned = new int[Cpus.Count * 32];
@@ -94,7 +99,13 @@ internal sealed unsafe class AccountingTorture<TC>(string model, string? busted 
             case 5:
                 ShrinkGroup(cpu, w);
                 break;
-            case < 14:
+            case < 9:
+                UseFile(cpu, w, mm);
+                break;
+            case < 11:
+                MigratePage(cpu, w);
+                break;
+            case < 15:
                 PinPage(cpu, w, mm);
                 break;
             case < 24:
@@ -117,9 +128,11 @@ internal sealed unsafe class AccountingTorture<TC>(string model, string? busted 
         if (w.OneIn(16)) Perturb.FailNth = 1 + w.Random(8);
         for (long i = first; i < end; i++)
         {
-            if (Mm.Lookup(cpu, mm, i) != null) continue;
-            w.Did(Fault, i);
-            FaultResult result = Mm.Fault<TC>(cpu, mm, i, write: w.OneIn(2), out _);
+            Page* entry = GuardedPtr<Page>.Get(MmStruct.Entry(mm, i));
+            if (Pte.IsPresent(entry) && w.OneIn(2)) continue;
+            if (Pte.IsSwap(entry)) w.Hit(SwapIn);
+            w.Did(Fault, i, (long)entry);
+            FaultResult result = MmSwap.Touch<TC>(cpu, mm, i, write: w.OneIn(2));
             if (result == FaultResult.Mapped) continue;
             w.Hit(result == FaultResult.NoMemory ? NoMemory : OverLimit);
             if (w.OneIn(2)) Mm.Unmap<TC>(cpu, mm, w.Random(entries), 1); // exit of a small task
@@ -133,15 +146,44 @@ internal sealed unsafe class AccountingTorture<TC>(string model, string? busted 
     {
         ref int n = ref pinned[cpu.Index * 32];
         if (n == Pins) return;
-        long index = w.Random(entries);
-        LockWord* ptl = MmStruct.LockOf(mm, index);
-        PageTableLock.Acquire(cpu, ptl);
-        Page* page = GuardedPtr<Page>.Get(MmStruct.Entry(mm, index));
-        if (page != null) Mm.Get(page);
-        PageTableLock.Release(cpu, ptl);
+        long index = w.Random(entries + FilePages);
+        Page* page = Mm.Follow(cpu, mm, index);
         if (page == null) return;
         w.Did(Pin, (long)page, index);
         pins[cpu.Index][n++] = (nint)page;
+    }
+
+    private void UseFile(in ThisCpu cpu, Worker w, MmStruct* mm)
+    {
+        long index = w.Random(FilePages);
+        bool write = w.OneIn(2);
+        switch (w.Random(8))
+        {
+            case 0:
+                w.Did(Truncate, index);
+                MmFile.Truncate<TC>(cpu, file, index, Math.Min(1 + w.Random(16), FilePages - index));
+                break;
+            case < 4:
+                w.Did(FileRead, index);
+                if (MmFile.Read<TC>(cpu, mm, file, index, write, out Page* page) == FaultResult.Mapped) Mm.Put<TC>(cpu, page);
+                break;
+            default:
+                if (cpu.Index >= FileSpace.MaxMappings) break;
+                w.Did(FileFault, index);
+                MmFile.Fault<TC>(cpu, mm, entries + index, file, index, write);
+                break;
+        }
+    }
+
+    /// <summary>A page of any space moves to another frame.</summary>
+    private void MigratePage(in ThisCpu cpu, Worker w)
+    {
+        Page* page = Mm.Follow(cpu, spaces + w.Random(Cpus.Count), w.Random(entries + FilePages));
+        if (page == null) return;
+        w.Did(Migrate, (long)page);
+        Mm.LruAddDrain<TC>(cpu);
+        if (Migration.Migrate<TC>(cpu, page, AllocatorState.Node(memory.State, w.Random(2))) == MigrateResult.Moved) w.Hit(Migrated);
+        Mm.Put<TC>(cpu, page);
     }
 
     private void UnpinPage(in ThisCpu cpu, Worker w)
@@ -245,6 +287,7 @@ internal sealed unsafe class AccountingTorture<TC>(string model, string? busted 
 
     public override void Leave(in ThisCpu cpu)
     {
+        Writeback.CompleteOwn<TC>(cpu);
         Mm.LruAddDrain<TC>(cpu);
         TC.DrainStocks(cpu, accounting.Root);
         PageAllocator.DrainLocal(cpu);
@@ -262,6 +305,7 @@ internal sealed unsafe class AccountingTorture<TC>(string model, string? busted 
 
     private void Settle(in ThisCpu cpu)
     {
+        Writeback.CompleteOwn<TC>(cpu);
         Mm.LruAddDrain<TC>(cpu);
         TC.DrainStocks(cpu, accounting.Root);
         for (int i = 0; i < 8; i++) Poll.Run(cpu);
@@ -278,7 +322,7 @@ internal sealed unsafe class AccountingTorture<TC>(string model, string? busted 
                 while (pinned[own * 32] > 0) Mm.Put<TC>(cpu, (Page*)pins[own][--pinned[own * 32]]);
                 for (int i = 0; i < 16 && own == 0; i++)
                     if (AtomicPtr<Page>.Exchange(handOver + i, null) is var page && page != null) Mm.Put<TC>(cpu, page);
-                Mm.Unmap<TC>(cpu, spaces + own, 0, entries);
+                Mm.Unmap<TC>(cpu, spaces + own, 0, entries + FilePages);
                 MemcgLife.Detach(cpu, spaces + own);
                 Settle(cpu);
             });
@@ -286,6 +330,8 @@ internal sealed unsafe class AccountingTorture<TC>(string model, string? busted 
         for (int round = 0; round <= MaxDepth + 1; round++)
             AsCpu(0, (in ThisCpu cpu) =>
             {
+                MmFile.Truncate<TC>(cpu, file, 0, FilePages);
+                if (SwapDevice.Used(SwapDevice.Of(cpu)) != 0) Reclaim.Shrink<TC>(cpu, accounting.Root, long.MaxValue); // places only the cache still uses
                 for (int id = maxGroups - 1; id > 0; id--)
                     if (Css.StateOf(&MemcgTree.ById(accounting.Tree, id)->Css) == CssState.Online) MemcgLife.Remove(cpu, MemcgTree.ById(accounting.Tree, id));
                 Settle(cpu);
@@ -296,6 +342,12 @@ internal sealed unsafe class AccountingTorture<TC>(string model, string? busted 
             foreach (string line in balance.Wrong) wrong.Add(line);
             if ((balance.Resident, balance.Stocked, balance.OnLists, balance.Groups, balance.Dying) != (0, 0, 0, 1, 0))
                 wrong.Add($"left at the end: {balance.Resident} pages charged, {balance.Stocked} in stocks, {balance.OnLists} on lists, {balance.Groups - 1} groups, {balance.Dying} of them dying");
+        });
+        AsCpu(0, (in ThisCpu cpu) =>
+        {
+            accounting.PageCgroups?.Shrink<NoKmemHook>(cpu);
+            PageAllocator.DrainLocal(cpu);
+            if (SwapDevice.Used(SwapDevice.Of(cpu)) is not 0 and var places) wrong.Add($"{places} places of the swap device are in use");
         });
         foreach (string line in AllocatorCheck.AllBack(memory)) wrong.Add(line);
     }

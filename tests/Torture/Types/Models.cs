@@ -16,6 +16,12 @@ internal static class Models
     /// <summary>Eras first, then single answers, in the order of Eras.</summary>
     public static IReadOnlyList<Model> All { get; } = List();
 
+    /// <summary>The one model to run (--model), or all.</summary>
+    public static Model? Only { get; set; }
+
+    /// <summary>The model of a type's nth episode.</summary>
+    public static Model At(int episode) => Only ?? All[episode % All.Count];
+
     private static Model[] List()
     {
         IEnumerable<Model> eras = Eras.All.Select(e => new Model(e.Name, e.Answers));

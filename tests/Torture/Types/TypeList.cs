@@ -21,8 +21,8 @@ internal static class TypeList
         ("percpuref", 2, _ => new PercpuRefTorture<RealKill>()),
         ("allocator", 2, _ => new AllocatorTorture()),
         ("slab", 2, _ => new SlabTorture()),
-        ("counters", 3, i => Matrix.Bind(Models.All[i % Models.All.Count], new CounterMaker(Models.All[i % Models.All.Count]))),
-        ("accounting", 8, i => Matrix.Bind(Models.All[i % Models.All.Count], new AccountingMaker(Models.All[i % Models.All.Count]))),
+        ("counters", 3, i => Matrix.Bind(Models.At(i), new CounterMaker(Models.At(i)))),
+        ("accounting", 8, i => Matrix.Bind(Models.At(i), new AccountingMaker(Models.At(i)))),
     ];
 
     /// <summary>A planted bug each; at least one per protocol.</summary>
