@@ -24,7 +24,7 @@ internal readonly unsafe struct ExitStorm<TC> : IWorkload<TC> where TC : struct,
         {
             long at = cursor & (Pages - 1);
             if (at == 0) Mm.Unmap<TC>(in cpu, w->Mm, 0, Pages);
-            if (Mm.Fault<TC>(in cpu, w->Mm, at, write: false, out _) != FaultResult.Mapped) w->Failed++;
+            if (Mm.Fault<TC>(in cpu, w->Mm, at, write: false) != FaultResult.Mapped) w->Failed++;
         }
         w->Cursor = cursor;
     }

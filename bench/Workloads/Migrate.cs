@@ -19,7 +19,7 @@ internal readonly unsafe struct Migrate<TC> : IWorkload<TC> where TC : struct, I
     {
         w->Cursor = 0;
         for (int i = 0; i < Ring; i++)
-            if (Mm.Fault<TC>(in cpu, w->Mm, i, write: false, out _) != FaultResult.Mapped) w->Failed++;
+            if (Mm.Fault<TC>(in cpu, w->Mm, i, write: false) != FaultResult.Mapped) w->Failed++;
         Mm.LruAddDrain<TC>(in cpu);
     }
 

@@ -58,7 +58,9 @@ internal static unsafe class Dpor
     private static void DirectRaces(int i, Event* e, History* h, Access access, VectorClock* clock)
     {
         int n = 0;
-        for (int w = History.NextChange(h->LastWrite, e->Agent, e->Kind); w >= 0 && n < MaxCandidates / 2; w = History.NextChange(History.Older(w), e->Agent, e->Kind)) candidates[n++] = w;
+        for (int w = History.NextChange(h->LastWrite, e->Agent, e->Kind); w >= 0 && n < MaxCandidates / 2;
+            w = History.NextChange(History.Older(w), e->Agent, e->Kind))
+            candidates[n++] = w;
         if (access != Access.Read && Explorer.Defect != EngineDefect.ReadsDoNotRaceWithWrites) n = Collect(h->Readers & ~History.OwnReaders(e->Agent, e->Kind), h->LastRead, n);
         if (access != Access.Add) n = Collect(h->Adders, h->LastAdd, n);
         if (n == 0) return;

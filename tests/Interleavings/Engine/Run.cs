@@ -188,7 +188,8 @@ internal static unsafe partial class Run
         {
             int c = agent - DrainBase;
             if (StoreBuffers.IsEmpty(c)) return true;
-            return Event.Conflict(agent, OpKind.Drain, StoreBuffers.Oldest(c)->Location, Access.Write, e) || Event.Conflict(agent, OpKind.Drain, BufferCountLocation(c), Access.Write, e);
+            return Event.Conflict(agent, OpKind.Drain, StoreBuffers.Oldest(c)->Location, Access.Write, e)
+                || Event.Conflict(agent, OpKind.Drain, BufferCountLocation(c), Access.Write, e);
         }
         Op* p = pending + agent;
         if (e->Agent == DrainBase + agent % Cpus && p->NeedsDrainedBuffer) return true;

@@ -169,5 +169,6 @@ internal static unsafe partial class Run
         if (!Life.Writable(p->Offset, p->Size)) FailLife(cpu, p);
     }
 
-    private static void FailLife(int cpu, Op* p) => Fail(Life.Fault(p->Offset, p->Size), $"{p->Kind} of {Names.Of(p->Offset, p->Size)} by CPU{cpu}: {Life.Describe(p->Offset, p->Size)}", p->Site);
+    private static void FailLife(int cpu, Op* p) => Fail(Life.Fault(p->Offset, p->Size),
+        $"{p->Kind} of {Names.Of(p->Offset, p->Size)} by CPU{cpu}: {Life.Describe(p->Offset, p->Size)}", p->Site);
 }

@@ -16,7 +16,8 @@ internal static class Differential
 
     private static readonly Instruction[] blocking =
     [
-        .. common, Instruction.Critical, Instruction.Branch, Instruction.AwaitUnheld, Instruction.AwaitNotZero, Instruction.AwaitEqual, Instruction.TwoLocks, Instruction.Half, Instruction.TryLock,
+        .. common, Instruction.Critical, Instruction.Branch, Instruction.AwaitUnheld, Instruction.AwaitNotZero, Instruction.AwaitEqual, Instruction.TwoLocks, Instruction.Half,
+            Instruction.TryLock,
     ];
 
     private static readonly Instruction[] adds = [Instruction.Add, Instruction.Add, Instruction.AwaitEqual, Instruction.AwaitNotZero, Instruction.Load, Instruction.Store];
@@ -49,7 +50,8 @@ internal static class Differential
             dfs += Run(f, Search.Dfs, EngineDefect.None, all);
             dpor += Run(f, Search.Dpor, defect, reduced);
             if (all.SetEquals(reduced)) continue;
-            if (disagreements++ == 0) first = $"{f.Name} seed {seed}: {all.Count} final states by plain search, {reduced.Count} with the reduction: {RandomProgram.Describe(f.Case.Cpus)}";
+            if (disagreements++ == 0) first = $"{f.Name} seed {seed}: {all.Count} final states by plain search, {reduced.Count} with the reduction: "
+                + $"{RandomProgram.Describe(f.Case.Cpus)}";
             if (defect != EngineDefect.None) break;
         }
         return new Outcome(programs, disagreements, first, dfs, dpor);
