@@ -38,6 +38,9 @@ internal static partial class Matrix
         "None" => PageCgroup<TCounter, TResult>(model, user),
         "SingleSlot32" => PageCgroup<Stocked<TCounter, SingleSlotStock<Batch32>>, TResult>(model, user),
         "SingleSlot64" => PageCgroup<Stocked<TCounter, SingleSlotStock<Batch64>>, TResult>(model, user),
+        // Not in Eras: the torture program's, which meets every edge of a stock at once.
+        "SingleSlot2" => PageCgroup<Stocked<TCounter, SingleSlotStock<Batch2>>, TResult>(model, user),
+        "SevenSlot2" => PageCgroup<Stocked<TCounter, SevenSlotStock<Batch2>>, TResult>(model, user),
         "SevenSlot64" => PageCgroup<Stocked<TCounter, SevenSlotStock<Batch64>>, TResult>(model, user),
         var other => throw Unbound(Axis.Stock, other),
     };
@@ -110,11 +113,4 @@ internal static partial class Matrix
 
     private static UsageException Unbound(Axis axis, string answer) =>
         new($"--model: {Eras.NameOf(axis)}={answer} does not go with the rest of the model, or is not built into this program");
-}
-
-/// <summary>Makes the machine of a plan.</summary>
-internal sealed class InstanceMaker(InstancePlan plan) : IControllerUser<Instance>
-{
-    /// <inheritdoc/>
-    public Instance Use<TC>() where TC : struct, IMemoryController => new Instance<TC>(plan);
 }
