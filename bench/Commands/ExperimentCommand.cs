@@ -51,7 +51,7 @@ internal sealed class ExperimentCommand(CommandContext context)
             + $"{DurationText.Format(scenario.Estimate)}; "
             + $"{scenario.Threads.Max()} threads on CPUs {CpuList.Format(scenario.Cpus.Take(scenario.Threads.Max()))} | {SizeText.Format(scenario.FootprintBytes)} in "
                 + $"{scenario.PagesText} pages | {scenario.Shape.Depth} level(s) of groups, "
-            + $"{scenario.Shape.LeavesFor(scenario.Threads.Max())} at the last | {scenario.Model} | seed {SeedText.Format(scenario.Schedule.Seed)}");
+            + $"{scenario.Shape.LeavesFor(scenario.Threads.Max())} at the last | {string.Join(" against ", scenario.Models)} | seed {SeedText.Format(scenario.Schedule.Seed)}");
         NodeId[] nodes = [.. t.Nodes.Where(n => n.HasMemory && n.IsAllowed).Select(n => n.Id)];
         if (nodes.Length == 1) progress.Say($"memory   this machine has one memory node ({nodes[0]}): only local memory is measured");
     }
@@ -69,7 +69,7 @@ internal sealed class ExperimentCommand(CommandContext context)
         w.WriteLine($"plan     {plan.Points} points x {plan.Scenario.Reps} reps x {DurationText.Format(scenario.Schedule.Duration)} in batches of "
             + $"{DurationText.Format(Schedule.Batch)}, order shuffled by seed {plan.Seed}; about {DurationText.Format(scenario.Estimate)}");
         w.WriteLine($"points   {string.Join(", ", plan.Scenario.Workloads)} x threads {string.Join(",", plan.Scenario.Threads)} x mem {string.Join(", ", plan.Scenario.Mem)}");
-        w.WriteLine($"model    {plan.Scenario.Model}: {plan.Scenario.Designs}");
+        foreach (DesignsModel m in plan.Scenario.Models) w.WriteLine($"model    {m.Model}: {m.Designs}");
         w.WriteLine($"groups   {plan.Scenario.Memcg.Depth} level(s), {plan.Scenario.Memcg.Groups} at the last{(plan.Scenario.Memcg.Private ? " (one per thread)" : "")}, "
             + $"limit {(plan.Scenario.Memcg.LimitBytes is { } l ? SizeText.Format(l) : "none")}; metadata {plan.Scenario.Place}");
         foreach (PlannedThread t in plan.Threads.Take(MostThreadsShown)) w.WriteLine($"thread   {t.Thread} -> cpu {t.Cpu} -> node {t.Node}");

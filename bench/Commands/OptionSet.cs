@@ -15,7 +15,11 @@ internal sealed class OptionSet
     public readonly Option<string?> Mem = Text("--mem", "-m", "POLICY",
         "where frames are: local, bind:L, interleave:L, preferred:N, preferred-many:L, weighted-interleave:N=W,..., remote (default local)");
     public readonly Option<string?> Pages = Text("--pages", "-p", "KIND", "4K, 2M, 1G, thp, nothp, or a wish list such as 2M,4K (default 4K)");
-    public readonly Option<string?> Model = Text("--model", "-M", "ERA,AXIS=ANSWER", "which designs, see `list eras` and `list axes` (default 3.19)");
+    public readonly Option<string[]?> Model = new("--model", "-M")
+    {
+        HelpName = "ERA,AXIS=ANSWER",
+        Description = "which designs, see `list eras` and `list axes` (default 3.19); say it again to set designs side by side in the same rounds",
+    };
     public readonly Option<string?> Duration = Text("--duration", "-d", "TIME",
         "measured time of one repetition: 250ms, 5s, 2m (default run: 200ms; sweep: so that all takes under a minute)");
     public readonly Option<string?> Warmup = Text("--warmup", "-w", "auto|TIME", "warm-up of all points together (default auto: until steady)");

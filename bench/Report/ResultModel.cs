@@ -21,18 +21,20 @@ internal sealed record Result
     public required EnvironmentModel Environment { get; init; }
     public required IReadOnlyList<PointModel> Points { get; init; }
     /// <summary>C# against its C twin in the same rounds; empty without --twin.</summary>
-    public required IReadOnlyList<RatioModel> Twins { get; init; }
+    public required IReadOnlyList<RatioModel> Ratios { get; init; }
     public required RuntimeModel Runtime { get; init; }
 }
 
 internal sealed record ToolModel(string Version, string Runtime, bool Tiered, string Gc);
 
+/// <summary>A model as -M takes it, and the answers it stands for.</summary>
+internal sealed record DesignsModel(string Model, string Designs);
+
 /// <summary>Everything that was asked, resolved: from it the run can be repeated.</summary>
 internal sealed record ScenarioModel
 {
     public required IReadOnlyList<string> Workloads { get; init; }
-    public required string Model { get; init; }
-    public required string Designs { get; init; }
+    public required IReadOnlyList<DesignsModel> Models { get; init; }
     public required string Cpus { get; init; }
     public required IReadOnlyList<int> CpuOrder { get; init; }
     public required IReadOnlyList<int> Threads { get; init; }
@@ -107,7 +109,8 @@ internal sealed record BooksModel(bool Balanced, long Charged, long Uncharged, l
 
 internal sealed record NoiseModel(double? PsiCpuSomeAvg10, string? PsiReason, double? StealPct, int RoundsKept, int RoundsDropped, double? SpreadPct);
 
-internal sealed record RatioModel(string Workload, int Threads, string Compiler, double? Ratio, IReadOnlyList<double>? Ci95, double? HodgesLehmann, int Rounds, long Failed,
+internal sealed record RatioModel(string Workload, string Model, string Mem, int Threads, string Against,
+    double? Ratio, IReadOnlyList<double>? Ci95, double? HodgesLehmann, int Rounds, long Failed,
     string? Reason);
 
 /// <summary>All three are 0 in a sound run.</summary>

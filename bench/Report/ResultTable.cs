@@ -11,11 +11,15 @@ internal static class ResultTable
     {
         string pm = terminal.Unicode ? "±" : "+-";
         var table = new Table { Border = TableBorder.None };
-        foreach (string column in (string[])["workload", "mem", "threads", "throughput", pm, "per thread", "p50", "p99", "p99.9", "rounds", "trust"])
-            table.AddColumn(new TableColumn(column) { NoWrap = true, Alignment = column is "workload" or "mem" or "trust" ? Justify.Left : Justify.Right });
+        bool models = result.Scenario.Models.Count > 1;
+        foreach (string column in (string[])["workload", .. models ? (string[])["model"] : [], "mem",
+            "threads", "throughput", pm, "per thread", "p50", "p99", "p99.9", "rounds", "trust"])
+            table.AddColumn(new TableColumn(column) { NoWrap = true,
+                Alignment = column is "workload" or "model" or "mem" or "trust" ? Justify.Left : Justify.Right });
         foreach (PointModel p in result.Points)
         {
-            table.AddRow(((string[])[p.Workload, p.Mem, N(p.Threads), Numbers.Rate(p.ThroughputOpsPerS.Median), Numbers.Percent(p.ThroughputOpsPerS.SpreadPct),
+            table.AddRow(((string[])[p.Workload, .. models ? (string[])[p.Model] : [], p.Mem, N(p.Threads),
+                Numbers.Rate(p.ThroughputOpsPerS.Median), Numbers.Percent(p.ThroughputOpsPerS.SpreadPct),
                 Numbers.Rate(p.ThroughputOpsPerS.Median / p.Threads), Latency(p, "50"), Latency(p, "99"), Latency(p, "99.9"),
                 $"{p.Noise.RoundsKept}/{p.Noise.RoundsKept + p.Noise.RoundsDropped}", p.ThroughputOpsPerS.Trust]).Select(c => (Spectre.Console.Rendering.IRenderable)new Text(c)));
         }
@@ -29,7 +33,7 @@ internal static class ResultTable
                 + $"({string.Join(", ", result.Points.Where(p => p.LatencyNs.PercentilesOfBlocks).Select(p => $"{p.Workload} {p.LatencyNs.Block}").Distinct())} ops a "
                     + $"block); clock {Numbers.Ns(first.LatencyNs.ClockOverheadNs)}, not subtracted");
         }
-        foreach (RatioModel r in result.Twins) Line("C twin", Twin(r));
+        foreach (RatioModel r in result.Ratios) Line("ratio", Ratio(r));
         foreach (IGrouping<string, PointModel> mem in result.Points.GroupBy(p => p.Mem)) Line("placement", Placement(mem.First()));
         Line("books", Books(result));
         Line("runtime", $"managed bytes {result.Runtime.ManagedBytes}, GC {result.Runtime.Collections}, methods compiled {result.Runtime.CompiledMethods}, migrations "
@@ -43,11 +47,12 @@ internal static class ResultTable
 
     private static string Latency(PointModel p, string q) => Numbers.Ns(p.LatencyNs.Percentile[q]) + (p.LatencyNs.PercentilesOfBlocks ? "*" : "");
 
-    private static string Twin(RatioModel r)
+    private static string Ratio(RatioModel r)
     {
-        if (r.Ratio is not { } ratio) return $"{r.Workload} t={r.Threads}: no ratio: {r.Reason}";
-        string failed = r.Failed == 0 ? "" : $", {r.Failed} blocks of the twin had to be repeated";
-        return string.Create(CultureInfo.InvariantCulture, $"{r.Workload} t={r.Threads}: C# costs {ratio:0.000} x {r.Compiler} [{r.Ci95![0]:0.000} {r.Ci95[1]:0.000}], "
+        string what = $"{r.Workload} {r.Mem} t={r.Threads}: {r.Model}";
+        if (r.Ratio is not { } ratio) return $"{what} against {r.Against}: no ratio: {r.Reason}";
+        string failed = r.Failed == 0 ? "" : $", {r.Failed} operations of the other side failed or were repeated";
+        return string.Create(CultureInfo.InvariantCulture, $"{what} costs {ratio:0.000} x {r.Against} [{r.Ci95![0]:0.000} {r.Ci95[1]:0.000}], "
             + $"median of {r.Rounds} rounds, Hodges-Lehmann {r.HodgesLehmann:0.000}{failed}");
     }
 

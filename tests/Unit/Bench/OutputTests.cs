@@ -93,6 +93,19 @@ public sealed class OutputTests
     }
 
     [Fact]
+    public void Two_models_run_in_the_same_rounds_and_the_second_is_set_against_the_first()
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Skip("runs on Linux");
+        CliBox.Answer answer = CliBox.Run(CliBox.Split("run charge-uncharge -q -t 1 -d 20ms -r 3 -w 20ms -M 3.19 -M 3.19,stock=None --format json"));
+        Assert.Equal((0, ""), (answer.Code, answer.Error));
+        using var json = JsonDocument.Parse(answer.Out);
+        Assert.Equal(["3.19", "3.19,stock=None"], json.RootElement.GetProperty("points").EnumerateArray().Select(p => p.GetProperty("model").GetString()!));
+        JsonElement ratio = Assert.Single(json.RootElement.GetProperty("ratios").EnumerateArray());
+        Assert.Equal(("3.19,stock=None", "3.19"), (ratio.GetProperty("model").GetString(), ratio.GetProperty("against").GetString()));
+        Assert.True(ratio.GetProperty("ratio").GetDouble() > 2, "a locked add per level costs more than the stock");
+    }
+
+    [Fact]
     public void A_short_run_gives_one_json_document_with_the_proof_beside_the_numbers()
     {
         if (!OperatingSystem.IsLinux()) Assert.Skip("runs on Linux");
@@ -147,7 +160,7 @@ public sealed class OutputTests
             CliBox.Answer answer = CliBox.Run("", CliBox.Split($"run {workload} -q -t 1 -d 20ms -r 2 -w 5ms --twin --format json"));
             Assert.Equal((0, ""), (answer.Code, answer.Error));
             using var json = JsonDocument.Parse(answer.Out);
-            JsonElement twin = json.RootElement.GetProperty("twins")[0];
+            JsonElement twin = json.RootElement.GetProperty("ratios")[0];
             Assert.Equal(0, twin.GetProperty("failed").GetInt64());
             Assert.True(json.RootElement.GetProperty("points")[0].GetProperty("books").GetProperty("balanced").GetBoolean());
         }
