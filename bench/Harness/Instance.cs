@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-using System.Runtime.InteropServices;
 using MemcgNative.Accounting;
 using MemcgNative.Allocator;
 using MemcgNative.Native;
@@ -12,7 +11,6 @@ namespace MemcgNative.Bench;
 /// </summary>
 internal abstract unsafe class Instance : IDisposable
 {
-    private readonly List<nint> native = [];
     private readonly List<Lane> lanes = [];
     private bool closed;
 
@@ -70,10 +68,11 @@ internal abstract unsafe class Instance : IDisposable
     /// <summary>A workload on this machine, prepared on every CPU.</summary>
     public Lane Open(string workload)
     {
-        var states = (WorkerState*)Zeroed((nuint)(Cpus.Count * WorkerState.Bytes));
+        MemoryPart[] parts = [.. Enumerable.Range(0, Cpus.Count).Select(i => new MemoryPart(WorkerState.Bytes, Plan.Topology.Cpu(Cpus.Cpu(i)).Node))];
+        var states = (WorkerState*)Memory.Map(parts, MemoryUse.Process);
         for (int i = 0; i < Cpus.Count; i++)
         {
-            states[i].Pages = (Page**)Zeroed((nuint)(WorkerState.PageSlots * sizeof(Page*)));
+            states[i].Pages = (Page**)((byte*)(states + i) + WorkerState.SlotsOffset);
             states[i].Memcg = LeafOf(i);
         }
         Lane lane = Bind(workload, states);
@@ -96,8 +95,6 @@ internal abstract unsafe class Instance : IDisposable
         foreach (Lane lane in lanes) lane.Dispose();
         Gang?.Dispose();
         if (Gang is { Stuck: > 0 }) return; // they still use the memory
-        foreach (nint p in native) NativeMemory.AlignedFree((void*)p);
-        native.Clear();
         if (!closed) lanes.Clear();
         Memory.Dispose();
     }
@@ -113,15 +110,6 @@ internal abstract unsafe class Instance : IDisposable
 
     /// <summary>See <see cref="Close"/>.</summary>
     protected abstract Books CloseBooks();
-
-    /// <summary>Zeroed memory until Dispose, on whichever node touches it first.</summary>
-    protected byte* Zeroed(nuint bytes)
-    {
-        void* p = NativeMemory.AlignedAlloc(bytes, 4096);
-        NativeMemory.Clear(p, bytes);
-        native.Add((nint)p);
-        return (byte*)p;
-    }
 }
 
 /// <summary>What the books said at the end.</summary>
