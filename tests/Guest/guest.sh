@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Boots a kernel in an emulated machine of several memory nodes, runs a program in it and brings back its exit status and its files.
+# One host thread plays all CPUs: with one each, the emulator may miss code that another CPU patches (static keys), and the kernel dies.
 # Emulation only, never KVM: it needs no privilege, and where the hypervisor lends a KVM a stock kernel may not boot on it.
 set -euo pipefail
 
@@ -125,6 +126,16 @@ distances() {
   done
 }
 
+# The shared runtime that a build, unlike a self-contained publish, lacks.
+runtime() { # folder
+  local installed=${DOTNET_ROOT:-$(dirname -- "$(readlink -f -- "$(command -v dotnet)")")} version
+  version=$(find "$installed/shared/Microsoft.NETCore.App" -mindepth 1 -maxdepth 1 -name '10.*' | sort -V | tail -n 1)
+  [ -n "$version" ] || fail 3 "no .NET 10 runtime in $installed; set DOTNET_ROOT"
+  mkdir -p "$1/shared/Microsoft.NETCore.App"
+  ln -s "$installed/host" "$1/host"
+  ln -s "$version" "$1/shared/Microsoft.NETCore.App/"
+}
+
 # The libraries a .NET program loads and the program: one archive, not compressed, because the guest unpacks slowly.
 pack() { # archive
   local root=$work/root lib from
@@ -144,6 +155,7 @@ pack() { # archive
   chmod +x "$root/init"
   cp "$work/job" "$root/job"
   ln -s "$tree" "$root/app"
+  [ -e "$tree/libcoreclr.so" ] || runtime "$root/dotnet"
   (cd "$root" && find -L . | cpio -o -L -H newc --quiet) >"$1"
 }
 
@@ -171,7 +183,7 @@ shift $((OPTIND - 1))
 
 read_nodes
 machine
-args=(-M q35 -nodefaults -no-user-config -display none -no-reboot -accel 'tcg,thread=multi' -cpu max "${args[@]}")
+args=(-M q35 -nodefaults -no-user-config -display none -no-reboot -accel 'tcg,thread=single' -cpu max "${args[@]}")
 append="console=ttyS0 panic=-1 quiet tsc=reliable no_timer_check transparent_hugepage=madvise $cmdline"
 if [ -n "$dry" ]; then
   printf '%q ' qemu-system-x86_64 "${args[@]}" -append "$append"

@@ -39,7 +39,7 @@ internal static unsafe class Probes
         NodeSpec[] nodes = [.. topology.Nodes.Where(n => n.HasMemory).Select(n => new NodeSpec(n.Id, n.Id, 4 << 20))];
         foreach (CpuInfo cpu in topology.Cpus.DistinctBy(c => c.Node))
         {
-            using var memory = new HardwareMemory(static _ => new MemoryWish([PageKind.Small], NumaPolicy.Parse("local")));
+            using var memory = new HardwareMemory(static _ => new MemoryWish([PageKind.Small], NumaPolicy.Parse("local")), nearest: topology.NearestWithMemory);
             using var areas = new PerCpu([(cpu.Id, cpu.Node)]);
             using var frames = new PhysicalMemory(new MemoryPlan(nodes) { Watermarks = Watermarks.None, Distance = topology.Distance }, memory);
             frames.Attach(areas.Table);
