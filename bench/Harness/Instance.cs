@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-using System.Runtime.InteropServices;
 using MemcgNative.Accounting;
 using MemcgNative.Allocator;
 using MemcgNative.Native;
@@ -12,7 +11,6 @@ namespace MemcgNative.Bench;
 /// </summary>
 internal abstract unsafe class Instance : IDisposable
 {
-    private readonly List<nint> native = [];
     private readonly List<Lane> lanes = [];
     private bool closed;
     private (Lane? Lane, int Threads) last;
@@ -72,10 +70,11 @@ internal abstract unsafe class Instance : IDisposable
     /// <summary>A workload on this machine, prepared on every CPU.</summary>
     public Lane Open(string workload)
     {
-        var states = (WorkerState*)Zeroed((nuint)(Cpus.Count * WorkerState.Bytes));
+        MemoryPart[] parts = [.. Enumerable.Range(0, Cpus.Count).Select(i => new MemoryPart(WorkerState.Bytes, Plan.Topology.Cpu(Cpus.Cpu(i)).Node))];
+        var states = (WorkerState*)Memory.Map(parts, MemoryUse.Process);
         for (int i = 0; i < Cpus.Count; i++)
         {
-            states[i].Pages = (Page**)Zeroed((nuint)(WorkerState.PageSlots * sizeof(Page*)));
+            states[i].Pages = (Page**)((byte*)(states + i) + WorkerState.SlotsOffset);
             states[i].Memcg = LeafOf(i);
         }
         Lane lane = Bind(workload, states);
@@ -109,8 +108,6 @@ internal abstract unsafe class Instance : IDisposable
         Gang?.Dispose();
         if (Gang is { Stuck: > 0 }) return; // they still use the memory
         foreach (Lane lane in lanes) lane.Dispose();
-        foreach (nint p in native) NativeMemory.AlignedFree((void*)p);
-        native.Clear();
         if (!closed) lanes.Clear();
         Memory.Dispose();
     }
@@ -129,15 +126,6 @@ internal abstract unsafe class Instance : IDisposable
 
     /// <summary>See <see cref="Close"/>.</summary>
     protected abstract Books CloseBooks();
-
-    /// <summary>Zeroed memory until Dispose, on whichever node touches it first.</summary>
-    protected byte* Zeroed(nuint bytes)
-    {
-        void* p = NativeMemory.AlignedAlloc(bytes, 4096);
-        NativeMemory.Clear(p, bytes);
-        native.Add((nint)p);
-        return (byte*)p;
-    }
 }
 
 /// <summary>Where the frames were found at one moment, and whether that is as asked.</summary>

@@ -12,8 +12,8 @@ namespace MemcgNative.Bench;
 [StructLayout(LayoutKind.Explicit, Size = Bytes)]
 internal unsafe struct WorkerState
 {
-    /// <summary>Two line pairs, so that no worker's results share a line with another's.</summary>
-    public const int Bytes = 256;
+    /// <summary>Two pages, the second its room for pages: so that each worker's state can lie on its own node.</summary>
+    public const int Bytes = 8192;
 
     /// <summary>The address space faults go to.</summary>
     [FieldOffset(0)] public MmStruct* Mm;
@@ -46,4 +46,6 @@ internal unsafe struct WorkerState
     [FieldOffset(168)] public long Switches;
     /// <summary>Pages a worker can hold.</summary>
     public const int PageSlots = 512;
+    /// <summary>Where the room for them begins.</summary>
+    public const int SlotsOffset = 4096;
 }

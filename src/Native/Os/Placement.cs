@@ -108,8 +108,8 @@ public sealed unsafe partial class Placement
     {
         if (policy.ExpectedShares() is { } shares)
         {
-            // One node: every frame. Several: each share within the tolerance, or within one frame where there are few.
-            double slack = shares.Count == 1 ? 0 : Math.Max(tolerance * Frames, 1);
+            // One node: every frame. Several: each share within the tolerance, or within one page of the kind where there are few; a THP lands whole.
+            double slack = shares.Count == 1 ? 0 : Math.Max(tolerance * Frames, Math.Max(1, Pages.Bytes / FrameBytes));
             foreach ((NodeId node, long frames) in Found)
                 if (!shares.ContainsKey(node) && frames > 0) return false;
             return shares.All(s => Math.Abs(On(s.Key) - s.Value * Frames) <= slack + 1e-6);
