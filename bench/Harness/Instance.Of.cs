@@ -63,6 +63,7 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
             "fault" => Of<Fault<TC>>(),
             "charge-uncharge" => Of<ChargeUncharge<TC>>(),
             "alloc-free" => Of<AllocFree<TC>>(),
+            "reader" => Of<Reader<TC>>(),
             Twins.Charge => Of<ChargeTwin<TC>>(),
             Twins.Alloc => Of<AllocTwin<TC>>(),
             _ => throw new ArgumentOutOfRangeException(nameof(workload), workload, "no such workload"),
