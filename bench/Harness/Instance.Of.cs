@@ -71,6 +71,7 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
             "exit-storm" => Of<ExitStorm<TC>>(),
             "swap-storm" => Of<SwapStorm<TC>>(),
             "migrate" => Of<Migrate<TC>>(),
+            "reader" => Of<Reader<TC>>(),
             Twins.Charge => Of<ChargeTwin<TC>>(),
             Twins.Alloc => Of<AllocTwin<TC>>(),
             _ => throw new ArgumentOutOfRangeException(nameof(workload), workload, "no such workload"),

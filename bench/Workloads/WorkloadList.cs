@@ -17,6 +17,8 @@ internal static class WorkloadList
     [
         new("fault", "a page's whole life: allocate, charge, map, LRU, touch, unmap, final put", "one page from fault to final put; 1 in 32 carries the release of 32", null),
         new("charge-uncharge", "charge and uncharge alone, served by the stock where there is one", "one page charged, committed, uncharged in a gather of 32", "charge.c"),
+        new("reader", "lock-free reads of who pays for pages, against charges and uncharges of the same pages",
+            "one page asked for its group; every 256th operation charges or uncharges a page instead", null),
         new("alloc-free", "order-0 pages off and onto the per-CPU list", "one page taken and given back, 16 at a time", "pcp.c"),
         new("file-read", "a sparse file through the page cache, truncated 32 pages at a time", "one page read in; 1 in 32 carries the truncation of 32", null),
         new("truncate", "a sparse file read in and truncated 256 pages at once", "one page read in; 1 in 256 carries the truncation of 256", null),

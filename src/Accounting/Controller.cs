@@ -57,6 +57,8 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     /// <inheritdoc/>
     public static int PageCgroupBytes => TPageCgroup.ObjectBytes;
     /// <inheritdoc/>
+    public static bool OwnerNeedsReference => TPageCgroup.OwnerNeedsReference;
+    /// <inheritdoc/>
     public static void PageCgroupCheck(in ThisCpu cpu, Page* page, ICollection<string> wrong) => TPageCgroup.CheckPage(cpu, page, wrong);
 
     /// <inheritdoc/>

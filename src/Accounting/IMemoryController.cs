@@ -91,6 +91,8 @@ public unsafe interface IMemoryController
     static abstract int PageMetadataBytes { get; }
     /// <summary>Bytes of the slab object a charged page needs; 0 when there is none.</summary>
     static abstract int PageCgroupBytes { get; }
+    /// <summary>Must whoever asks for a page's owner from outside hold a reference on the page?</summary>
+    static abstract bool OwnerNeedsReference { get; }
     /// <summary>Adds a line for each thing wrong with page's page_cgroup at quiescence.</summary>
     static abstract void PageCgroupCheck(in ThisCpu cpu, Page* page, ICollection<string> wrong);
     /// <summary>Makes memcg the owner of page; false when the page already has one: the caller gives the charge back.</summary>

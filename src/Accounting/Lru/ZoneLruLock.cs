@@ -116,9 +116,8 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     {
         long flags = AtomicLong.Load(&page->Flags);
         if ((flags & PageFlags.Lru) != 0) Bug.Fail("lru: page added twice (page, flags)", (long)page, flags);
-        Lruvec* vec = VecOf<TPc>(cpu, page, node); // before the bit: off the lists, an owner that no longer pays means nothing
         PageOps.Set(page, PageFlags.Lru);
-        Lruvec.Add(vec, page, Lruvec.ListOf(flags));
+        Lruvec.Add(VecOf(cpu, TPc.OwnerAtAdd<TPc>(cpu, page), node), page, Lruvec.ListOf(flags));
     }
 
     /// <inheritdoc/>

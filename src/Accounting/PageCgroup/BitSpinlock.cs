@@ -41,6 +41,8 @@ public readonly unsafe struct BitSpinlock<TBit> : IPageCgroupDesign where TBit :
     /// <inheritdoc/>
     public static bool HasNode => true;
     /// <inheritdoc/>
+    public static bool OwnerNeedsReference => true;
+    /// <inheritdoc/>
     public static bool ChargesInsertedPages => true;
 
     /// <inheritdoc/>

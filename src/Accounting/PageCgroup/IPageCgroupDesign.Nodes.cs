@@ -13,6 +13,9 @@ public unsafe partial interface IPageCgroupDesign
     /// <summary>Is there a list node per page_cgroup, to be linked instead of the page?</summary>
     static virtual bool HasNode => false;
 
+    /// <summary>Does asking for the owner write to the page? Then whoever asks from outside holds a reference, or a page on its way to the allocator is damaged.</summary>
+    static virtual bool OwnerNeedsReference => false;
+
     /// <summary>Prepares what outlives the answer of a moment on area's CPU: lists of page_cgroups on their way out.</summary>
     static virtual void InitReaper<TLru>(CpuArea* area) where TLru : struct, ILruDesign { }
     /// <summary>Lets go of page_cgroups that wait for a full batch: this CPU's at once, the others' at their next poll; a grace period later they are free.</summary>

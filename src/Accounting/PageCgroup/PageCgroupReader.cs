@@ -6,8 +6,8 @@ using MemcgNative.Native;
 namespace MemcgNative.Accounting;
 
 /// <summary>
-/// Patch 7, the access header: how dirty-page and I/O tracking read a page's group without a lock. Good for every design whose OwnerOf asks
-/// for no exclusion; the group is there until the section ends. Linux: include/linux/page_cgroup.h of the 2008 series (never merged).
+/// Patch 7, the access header: how dirty-page and I/O tracking read a page's group without a lock. The caller holds a reference on the
+/// page where the design asks for one (a bit lock); the group is there until the section ends. Linux: include/linux/page_cgroup.h of the 2008 series (never merged).
 /// </summary>
 /// <remarks>A reader learns who paid at some moment inside the section; by the time it looks, the page may be somebody else's. Flags and group
 /// are for reading; list nodes are for insiders (R-A5).</remarks>
