@@ -38,11 +38,29 @@ public static unsafe class MemcgLife
             IntrusiveList.Remove(&memcg->Sibling);
             Css.Get(cpu, &parent->Css); // put by Recycle
             Init<TC>(tree, memcg, parent);
-            IntrusiveList.Add(&parent->Children, &memcg->Sibling);
-            Guarded<int>.Set(&parent->Css.OnlineChildren, Guarded<int>.Get(&parent->Css.OnlineChildren) + 1);
+            if (TC.OnOnline(cpu, memcg))
+            {
+                IntrusiveList.Add(&parent->Children, &memcg->Sibling);
+                Guarded<int>.Set(&parent->Css.OnlineChildren, Guarded<int>.Get(&parent->Css.OnlineChildren) + 1);
+            }
+            else
+            {
+                memcg = Unmake(cpu, tree, memcg, parent);
+            }
         }
         TreeLock.Release(cpu, &tree->Lock);
         return memcg;
+    }
+
+    /// <summary>A design had no memory for the new group: nobody has seen it, it goes straight back.</summary>
+    private static Memcg* Unmake(in ThisCpu cpu, MemcgTree* tree, Memcg* memcg, Memcg* parent)
+    {
+        PerCpuRef.Exit(&memcg->Css.Ref);
+        AtomicInt.Store(&memcg->Css.State, (int)CssState.Free);
+        AtomicLong.Add(&tree->Count, -1);
+        IntrusiveList.Add(&tree->Free, &memcg->Sibling);
+        Css.Put(cpu, &parent->Css); // got by Create
+        return null;
     }
 
     /// <summary>Fills a group that nobody can find yet; the last store makes it findable.</summary>
@@ -57,6 +75,7 @@ public static unsafe class MemcgLife
         AtomicLong.Init(&memcg->ChargesFailed, 0);
         Guarded<int>.Set(&memcg->Css.OnlineChildren, 0);
         Guarded<nint>.Set(&memcg->Css.OfflineFunction, (nint)(delegate*<in ThisCpu, Memcg*, void>)&OfflineDesigns<TC>);
+        Guarded<nint>.Set(&memcg->Css.FreeFunction, (nint)(delegate*<in ThisCpu, Memcg*, void>)&FreeDesigns<TC>);
         Guarded<nint>.Set(&memcg->Css.UsageFunction, (nint)(delegate*<Memcg*, long>)&UsageOf<TC>);
         for (int cpu = 0; cpu < Guarded<int>.Get(&tree->Cpus); cpu++) MemcgStatCpu.Init(MemcgTree.Stat(tree, memcg, cpu));
         TC.InitMemcg(memcg, parent);
@@ -73,6 +92,8 @@ public static unsafe class MemcgLife
     }
 
     private static void OfflineDesigns<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController => TC.OnOffline(cpu, memcg);
+
+    private static void FreeDesigns<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController => TC.OnFree(cpu, memcg);
 
     private static long UsageOf<TC>(Memcg* memcg) where TC : struct, IMemoryController => TC.Usage(memcg, CounterKind.Memory);
 
@@ -126,6 +147,7 @@ public static unsafe class MemcgLife
         MemcgTree* tree = Memcg.TreeOf(memcg);
         Memcg* parent = Memcg.ParentOf(memcg);
         PerCpuRef.Exit(&memcg->Css.Ref);
+        ((delegate*<in ThisCpu, Memcg*, void>)Guarded<nint>.Get(&memcg->Css.FreeFunction))(cpu, memcg);
         CloseBooks(tree, memcg);
         TreeLock.Acquire(cpu, &tree->Lock);
         AtomicInt.Store(&memcg->Css.State, (int)CssState.Free);
@@ -155,7 +177,9 @@ public static unsafe class MemcgLife
         if (online)
         {
             AtomicInt.Add(&memcg->Tasks, 1);
+            TreeLock.Acquire(cpu, &tree->CssSetLock); // a task changes its group under it; so did the reparenting of 2019
             Memcg* old = AtomicPtr<Memcg>.Exchange(&mm->Memcg, memcg);
+            TreeLock.Release(cpu, &tree->CssSetLock);
             if (old != null) AtomicInt.Add(&old->Tasks, -1);
         }
         TreeLock.Release(cpu, &tree->Lock);
@@ -169,7 +193,9 @@ public static unsafe class MemcgLife
         if (memcg == null) return;
         MemcgTree* tree = Memcg.TreeOf(memcg);
         TreeLock.Acquire(cpu, &tree->Lock);
+        TreeLock.Acquire(cpu, &tree->CssSetLock);
         AtomicPtr<Memcg>.Store(&mm->Memcg, null);
+        TreeLock.Release(cpu, &tree->CssSetLock);
         AtomicInt.Add(&memcg->Tasks, -1);
         TreeLock.Release(cpu, &tree->Lock);
     }
