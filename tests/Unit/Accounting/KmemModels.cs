@@ -26,7 +26,7 @@ global using PointerByObject = MemcgNative.Accounting.Controller<
         MemcgNative.Accounting.SingleSlotStock<MemcgNative.Accounting.Batch32>>,
     MemcgNative.Accounting.OwnerWord, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TicketLock>,
     MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage, MemcgNative.Accounting.ReparentPointer>;
-global using Objects = MemcgNative.Accounting.Controller<
+global using ObjectOwners = MemcgNative.Accounting.Controller<
     MemcgNative.Accounting.Stocked<
         MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter192>,
         MemcgNative.Accounting.SevenSlotStock<MemcgNative.Accounting.Batch64>>,

@@ -144,8 +144,9 @@ public abstract unsafe class KmemRules<TC> where TC : struct, IMemoryController
         for (int i = 0; i < objects.Length; i++) box.Free((void*)objects[i], i / 3 % 2);
         box.AssertBalanced();
         Assert.Equal(before, box.Slab.List<TC>().Count);
-        Assert.Equal(0, KmemBox<TC>.Kmem(memcg));
+        Assert.InRange(KmemBox<TC>.Kmem(memcg), 0, 1); // the rests of two stocks may make a page, which goes with the objcg (E8)
         box.Remove(memcg);
+        box.AssertBalanced();
         Assert.Equal(0, box.Dying);
     }
 
@@ -166,8 +167,9 @@ public abstract unsafe class KmemRules<TC> where TC : struct, IMemoryController
         box.AssertBalanced();
         Assert.Equal(1, KmemBox<TC>.Kmem(b));
         box.Free(mine);
+        box.Remove(b);
         box.AssertBalanced();
-        Assert.Equal(0, KmemBox<TC>.Kmem(b));
+        Assert.Equal((0, 1), (box.Dying, AtomicLong.Load(&box.Tree->Count)));
     }
 
     [Fact]
@@ -234,7 +236,7 @@ public sealed class KmemReparentPointerTests : KmemRules<PointerByObject>
     protected override bool Pins => false;
 }
 
-public sealed class KmemObjCgroupTests : KmemRules<Objects>
+public sealed class KmemObjCgroupTests : KmemRules<ObjectOwners>
 {
     protected override bool Pins => false;
 }
