@@ -55,6 +55,11 @@ internal static class Matrix
         where TCounter : struct, ICounterDesign where TPageCgroup : struct, IPageCgroupDesign where TLru : struct, ILruDesign => model[Axis.Uncharge] switch
         {
             "AtFinalPut" => Residents<TCounter, TPageCgroup, TLru, AtFinalPut, TResult>(model, user),
+            var early and ("AtUnmap27" or "AtUnmap29" or "AtUnmap32") when model[Axis.PageCgroup] is "OwnerWord" => throw new UsageException(
+                $"--model: uncharge={early} needs a page_cgroup that keeps the owner of an uncharged page on its list; OwnerWord does not. Choose uncharge=AtFinalPut"),
+            "AtUnmap27" => Residents<TCounter, TPageCgroup, TLru, AtUnmap<Early2627>, TResult>(model, user),
+            "AtUnmap29" => Residents<TCounter, TPageCgroup, TLru, AtUnmap<Early2629>, TResult>(model, user),
+            "AtUnmap32" => Residents<TCounter, TPageCgroup, TLru, AtUnmap<Early32>, TResult>(model, user),
             var other => throw Unbound(Axis.Uncharge, other),
         };
 
@@ -62,6 +67,8 @@ internal static class Matrix
         where TCounter : struct, ICounterDesign where TPageCgroup : struct, IPageCgroupDesign where TLru : struct, ILruDesign
         where TUncharge : struct, IUnchargeDesign => model[Axis.Residents] switch
         {
+            "ForceEmpty" => Kmem<TCounter, TPageCgroup, TLru, TUncharge, ForceEmpty, TResult>(model, user),
+            "MoveToParent" => Kmem<TCounter, TPageCgroup, TLru, TUncharge, MoveToParent, TResult>(model, user),
             "PinPerPage" => Kmem<TCounter, TPageCgroup, TLru, TUncharge, PinPerPage, TResult>(model, user),
             var other => throw Unbound(Axis.Residents, other),
         };
@@ -71,6 +78,12 @@ internal static class Matrix
         where TUncharge : struct, IUnchargeDesign where TResidents : struct, IResidentsDesign => model[Axis.Kmem] switch
         {
             "None" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, NoKmem>>(),
+            "PerCachePin" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, PerGroupCaches<PerCachePin>>>(),
+            "ReparentCaches" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, PerGroupCaches<ReparentCaches>>>(),
+            "ReparentCachesRef" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, PerGroupCaches<ReparentCachesRef>>>(),
+            "ReparentPointerByPage" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, PerGroupCaches<ReparentPointerByPage>>>(),
+            "ReparentPointer" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, ReparentPointer>>(),
+            "ObjCgroup" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, ObjCgroup>>(),
             var other => throw Unbound(Axis.Kmem, other),
         };
 

@@ -14,7 +14,8 @@ internal sealed class ExperimentCommand(CommandContext context)
     {
         OptionSet o = context.Options;
         string format = OptionSet.Word("--format", parsed.GetValue(o.Format), "table", "json");
-        Terminal terminal = Terminal.Make(context.Out, context.Environment.OutIsTerminal, OptionSet.Word("--color", parsed.GetValue(o.Color), "auto", "always", "never"), context.Environment);
+        Terminal terminal = Terminal.Make(context.Out, context.Environment.OutIsTerminal, OptionSet.Word("--color", parsed.GetValue(o.Color), "auto", "always", "never"),
+            context.Environment);
         ResultFile? file = parsed.GetValue(o.Out) is { } name and not "-" ? ResultFile.Open(name) : null;
         if (parsed.GetValue(o.Out) == "-") format = "json";
         if (parsed.GetValue(o.DryRun)) return Plan(scenario, format);
@@ -46,9 +47,11 @@ internal sealed class ExperimentCommand(CommandContext context)
     {
         Topology t = scenario.Topology;
         progress.Say($"machine  {t.Packages.Length} package(s), {t.Nodes.Length} node(s), {t.Cpus.Length} CPUs, Linux {SystemFacts.KernelRelease}, .NET {Environment.Version}");
-        progress.Say($"plan     {scenario.PointCount} points x {scenario.Schedule.Reps} reps x {DurationText.Format(scenario.Schedule.Duration)}, about {DurationText.Format(scenario.Estimate)}; "
-            + $"{scenario.Threads.Max()} threads on CPUs {CpuList.Format(scenario.Cpus.Take(scenario.Threads.Max()))} | {SizeText.Format(scenario.FootprintBytes)} in {scenario.PagesText} pages | {scenario.Shape.Depth} level(s) of groups, "
-            + $"{scenario.Shape.LeavesFor(scenario.Threads.Max())} at the last | {scenario.Model} | seed {SeedText.Format(scenario.Schedule.Seed)}");
+        progress.Say($"plan     {scenario.PointCount} points x {scenario.Schedule.Reps} reps x {DurationText.Format(scenario.Schedule.Duration)}, about "
+            + $"{DurationText.Format(scenario.Estimate)}; "
+            + $"{scenario.Threads.Max()} threads on CPUs {CpuList.Format(scenario.Cpus.Take(scenario.Threads.Max()))} | {SizeText.Format(scenario.FootprintBytes)} in "
+                + $"{scenario.PagesText} pages | {scenario.Shape.Depth} level(s) of groups, "
+            + $"{scenario.Shape.LeavesFor(scenario.Threads.Max())} at the last | {string.Join(" against ", scenario.Models)} | seed {SeedText.Format(scenario.Schedule.Seed)}");
         NodeId[] nodes = [.. t.Nodes.Where(n => n.HasMemory && n.IsAllowed).Select(n => n.Id)];
         if (nodes.Length == 1) progress.Say($"memory   this machine has one memory node ({nodes[0]}): only local memory is measured");
     }
@@ -63,13 +66,16 @@ internal sealed class ExperimentCommand(CommandContext context)
         }
         TextWriter w = context.Out;
         if (plan.Synthetic) w.WriteLine($"machine  {scenario.Topology.Origin}");
-        w.WriteLine($"plan     {plan.Points} points x {plan.Scenario.Reps} reps x {DurationText.Format(scenario.Schedule.Duration)} in batches of {DurationText.Format(Schedule.Batch)}, order shuffled by seed {plan.Seed}; about {DurationText.Format(scenario.Estimate)}");
+        w.WriteLine($"plan     {plan.Points} points x {plan.Scenario.Reps} reps x {DurationText.Format(scenario.Schedule.Duration)} in batches of "
+            + $"{DurationText.Format(Schedule.Batch)}, order shuffled by seed {plan.Seed}; about {DurationText.Format(scenario.Estimate)}");
         w.WriteLine($"points   {string.Join(", ", plan.Scenario.Workloads)} x threads {string.Join(",", plan.Scenario.Threads)} x mem {string.Join(", ", plan.Scenario.Mem)}");
-        w.WriteLine($"model    {plan.Scenario.Model}: {plan.Scenario.Designs}");
-        w.WriteLine($"groups   {plan.Scenario.Memcg.Depth} level(s), {plan.Scenario.Memcg.Groups} at the last{(plan.Scenario.Memcg.Private ? " (one per thread)" : "")}, limit {(plan.Scenario.Memcg.LimitBytes is { } l ? SizeText.Format(l) : "none")}; metadata {plan.Scenario.Place}");
+        foreach (DesignsModel m in plan.Scenario.Models) w.WriteLine($"model    {m.Model}: {m.Designs}");
+        w.WriteLine($"groups   {plan.Scenario.Memcg.Depth} level(s), {plan.Scenario.Memcg.Groups} at the last{(plan.Scenario.Memcg.Private ? " (one per thread)" : "")}, "
+            + $"limit {(plan.Scenario.Memcg.LimitBytes is { } l ? SizeText.Format(l) : "none")}; metadata {plan.Scenario.Place}");
         foreach (PlannedThread t in plan.Threads.Take(MostThreadsShown)) w.WriteLine($"thread   {t.Thread} -> cpu {t.Cpu} -> node {t.Node}");
         if (plan.Threads.Count > MostThreadsShown) w.WriteLine($"thread   ... {plan.Threads.Count - MostThreadsShown} more (--format json has all)");
-        foreach (PlannedNode n in plan.Nodes) w.WriteLine($"memory   {n.Mem}: node {n.Node}{(n.Node == n.OnNode ? "" : $" (fake, on {n.OnNode})")}: {n.Frames} frames, {SizeText.Format(n.Bytes)} in {plan.Scenario.Pages} pages, mem_map {SizeText.Format(n.MemMapBytes)}");
+        foreach (PlannedNode n in plan.Nodes) w.WriteLine($"memory   {n.Mem}: node {n.Node}{(n.Node == n.OnNode ? "" : $" (fake, on {n.OnNode})")}: {n.Frames} frames, "
+            + $"{SizeText.Format(n.Bytes)} in {plan.Scenario.Pages} pages, mem_map {SizeText.Format(n.MemMapBytes)}");
         return ExitCode.Done;
     }
 }

@@ -17,7 +17,8 @@ internal sealed class ListCommand(CommandContext context)
         if (what is not null && !kinds.Contains(what)) throw new UsageException($"list: '{what}' is not a list{Nearest.Hint(what, kinds)} Known: {string.Join(", ", kinds)}");
         bool Wants(string kind) => what is null || what == kind;
         var list = new ListModel(
-            Wants("eras") ? [.. Eras.All.Select(e => new EraModel(e.Name, e.Author, e.Date, e.Subject, e.Fate, e.Answers.Select((a, i) => (a, i)).ToDictionary(x => Eras.NameOf((Axis)x.i), x => x.a)))] : null,
+            Wants("eras") ? [.. Eras.All.Select(e => new EraModel(e.Name, e.Author, e.Date, e.Subject, e.Fate,
+                e.Answers.Select((a, i) => (a, i)).ToDictionary(x => Eras.NameOf((Axis)x.i), x => x.a)))] : null,
             Wants("axes") ? [.. Eras.Answers.Select(a => new AnswerModel(Eras.NameOf(a.Axis), a.Name, a.What))] : null,
             Wants("workloads") ? [.. WorkloadList.All.Select(w => new NamedModel(w.Name, w.What))] : null,
             Wants("presets") ? [.. Eras.All.Select(e => new NamedModel(e.Name, $"-M {e.Name}: {string.Join(", ", e.Answers)}"))] : null);
@@ -26,7 +27,8 @@ internal sealed class ListCommand(CommandContext context)
             context.Out.WriteLine(JsonSerializer.Serialize(list, ResultJson.Default.ListModel));
             return ExitCode.Done;
         }
-        Terminal terminal = Terminal.Make(context.Out, context.Environment.OutIsTerminal, OptionSet.Word("--color", parsed.GetValue(context.Options.Color), "auto", "always", "never"), context.Environment);
+        Terminal terminal = Terminal.Make(context.Out, context.Environment.OutIsTerminal,
+            OptionSet.Word("--color", parsed.GetValue(context.Options.Color), "auto", "always", "never"), context.Environment);
         if (list.Eras is { } eras) Table(terminal, "era", ["date", "author", "series", "fate"], eras.Select(e => (string[])[e.Name, e.Date, e.Author, e.Subject, e.Fate]));
         if (list.Axes is { } axes) Table(terminal, "axis", ["answer", "what"], axes.Select(a => (string[])[a.Axis, a.Name, a.What]));
         if (list.Workloads is { } workloads) Table(terminal, "workload", ["what"], workloads.Select(w => (string[])[w.Name, w.What]));

@@ -12,17 +12,24 @@ internal sealed class OptionSet
 {
     public readonly Option<string?> Cpus = Text("--cpus", "-C", "LIST", "CPUs to use: 0-3,8-15:2, all, !0, node:1, core:0-3 (default: all allowed)");
     public readonly Option<string?> Threads = Text("--threads", "-t", "N|N%|LADDER", "threads, one per CPU: 8, 50%, 1..64:x2, 1,2,4 (default run: all CPUs; sweep: 1 to all)");
-    public readonly Option<string?> Mem = Text("--mem", "-m", "POLICY", "where frames are: local, bind:L, interleave:L, preferred:N, preferred-many:L, weighted-interleave:N=W,..., remote (default local)");
+    public readonly Option<string?> Mem = Text("--mem", "-m", "POLICY",
+        "where frames are: local, bind:L, interleave:L, preferred:N, preferred-many:L, weighted-interleave:N=W,..., remote (default local)");
     public readonly Option<string?> Pages = Text("--pages", "-p", "KIND", "4K, 2M, 1G, thp, nothp, or a wish list such as 2M,4K (default 4K)");
-    public readonly Option<string?> Model = Text("--model", "-M", "ERA,AXIS=ANSWER", "which designs, see `list eras` and `list axes` (default 3.19)");
-    public readonly Option<string?> Duration = Text("--duration", "-d", "TIME", "measured time of one repetition: 250ms, 5s, 2m (default run: 200ms; sweep: so that all takes under a minute)");
+    public readonly Option<string[]?> Model = new("--model", "-M")
+    {
+        HelpName = "ERA,AXIS=ANSWER",
+        Description = "which designs, see `list eras` and `list axes` (default 3.19); say it again to set designs side by side in the same rounds",
+    };
+    public readonly Option<string?> Duration = Text("--duration", "-d", "TIME",
+        "measured time of one repetition: 250ms, 5s, 2m (default run: 200ms; sweep: so that all takes under a minute)");
     public readonly Option<string?> Warmup = Text("--warmup", "-w", "auto|TIME", "warm-up of all points together (default auto: until steady)");
     public readonly Option<string?> Reps = Text("--reps", "-r", "N", "repetitions (default 10)");
     public readonly Option<string?> Seed = Text("--seed", null, "N", "order of points and resampling (default: from the clock; printed)");
     public readonly Option<string?> Format = Text("--format", null, "table|json", "what stdout gets (default table)");
     public readonly Option<string?> Out = Text("--out", "-o", "FILE", "also write the result as JSON; .json is added unless there");
     public readonly Option<bool> DryRun = Flag("--dry-run", null, "print the plan and touch nothing");
-    public readonly Option<string?> Place = Text("--place", null, "NAME=WHERE,...", "where metadata lives: mem_map, memcg, memcg_node, percpu, page_cgroup, zones, slab, mm; WHERE is local, nodeN or interleave");
+    public readonly Option<string?> Place = Text("--place", null, "NAME=WHERE,...",
+        "where metadata lives: mem_map, memcg, memcg_node, percpu, page_cgroup, zones, slab, mm; WHERE is local, nodeN or interleave");
     public readonly Option<string?> Depth = Text("--depth", null, "N", "levels of groups (default 1)");
     public readonly Option<string?> Groups = Text("--groups", "--count", "N", "groups at the last level, threads spread over them (default 1)");
     public readonly Option<bool> Shared = Flag("--shared", null, "one group for all threads (the default)");
@@ -76,6 +83,7 @@ internal sealed class OptionSet
     public static string Word(string option, string? text, params string[] known)
     {
         if (text is null) return known[0];
-        return known.Contains(text) ? text : throw new UsageException($"{option}: '{text}' is not one of {string.Join(", ", known)}{Nearest.Hint(text, known)}");
+        return known.Contains(text) ? text : throw new UsageException($"{option}: '{text}' is not one of "
+            + $"{string.Join(", ", known)}{(Nearest.Find(text, known) is { } meant ? $"; did you mean '{meant}'?" : "")}");
     }
 }

@@ -14,7 +14,8 @@ internal static class ParseErrors
         if (token is not null && token.StartsWith('-') && token.Length > 1)
         {
             string name = token.Split('=')[0];
-            return $"unknown option '{name}' of {NameOf(command)}{Nearest.Hint(name, command.Options.Concat(RecursiveOf(parsed)).Select(o => o.Name).Append("--help"))} See: {See(command)}";
+            return $"unknown option '{name}' of {NameOf(command)}{Nearest.Hint(name, command.Options.Concat(RecursiveOf(parsed)).Select(o => o.Name).Append("--help"))} "
+                + $"See: {See(command)}";
         }
         if (token is not null && commands.Length > 0) return $"unknown command '{token}'{Nearest.Hint(token, commands)} Known: {string.Join(", ", commands)}";
         if (token is not null) return $"'{token}' is one argument too many for {NameOf(command)}. See: {See(command)}";

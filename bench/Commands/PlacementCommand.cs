@@ -21,7 +21,8 @@ internal sealed class PlacementCommand(CommandContext context)
         long bytes = parsed.GetValue(o.Footprint) is { } size ? SizeText.Parse("--footprint", size) : 256L << 20;
         ResultFile? file = parsed.GetValue(o.Out) is { } name ? ResultFile.Open(name) : null;
 
-        NodeId home = topology.NearestWithMemory(topology.Cpu(cpus[0]).Node) ?? throw new UsageException("--mem: no node here has memory this process may use", ofThisMachine: true);
+        NodeId home = topology.NearestWithMemory(topology.Cpu(cpus[0]).Node)
+            ?? throw new UsageException("--mem: no node here has memory this process may use", ofThisMachine: true);
         NumaPolicy policy = asked.On(home, topology.FarthestWithMemory(home));
         if (topology.MemoryBytes is { } has && bytes > has / 64 * 63)
             throw new UsageException($"--footprint: {TopologyText.Size(bytes)} are asked, this machine has {TopologyText.Size(has)}", ofThisMachine: true);
@@ -43,14 +44,17 @@ internal sealed class PlacementCommand(CommandContext context)
     private void Print(PlacementReport report, NumaPolicy policy, Placement found)
     {
         context.Out.WriteLine($"policy   {report.Policy}: {report.Applied}");
-        context.Out.WriteLine($"memory   {TopologyText.Size(report.Bytes)} in {report.Pages} pages, mapped and proved in {DurationText.Format(TimeSpan.FromSeconds(report.MapAndProveS))}; a mem_map for it takes {TopologyText.Size(report.Bytes / 64)} (1/64)");
+        context.Out.WriteLine($"memory   {TopologyText.Size(report.Bytes)} in {report.Pages} pages, mapped and proved in "
+            + $"{DurationText.Format(TimeSpan.FromSeconds(report.MapAndProveS))}; a mem_map for it takes {TopologyText.Size(report.Bytes / 64)} (1/64)");
         IReadOnlyDictionary<NodeId, double>? shares = policy.ExpectedShares();
         foreach ((NodeId node, long frames) in found.Found)
         {
             string share = shares is not null && shares.TryGetValue(node, out double s) ? string.Create(CultureInfo.InvariantCulture, $"{s * 100,6:0.0} %") : "       -";
-            context.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"node {node,-3} asked {share}   found {100.0 * frames / found.Frames,6:0.0} %   {frames} frames of {SizeText.Format((long)found.FrameBytes)}"));
+            context.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"node {node,-3} asked {share}   found {100.0 * frames / found.Frames,6:0.0} %   {frames} frames of {SizeText.Format((long)found.FrameBytes)}"));
         }
-        if (found.BytesInKind is { } kind) context.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"size     {100.0 * kind / report.Bytes:0.0} % in {report.Pages} pages"));
+        if (found.BytesInKind is { } kind) context.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"size     {100.0 * kind / report.Bytes:0.0} % in {report.Pages} pages"));
         context.Out.WriteLine($"verdict  {report.Placement.Verdict.Replace('_', ' ')} (by {report.Placement.Method})");
     }
 }

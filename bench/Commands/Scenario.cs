@@ -19,19 +19,19 @@ internal sealed record Scenario
     public required long FootprintBytes { get; init; }
     public required int FakeNodes { get; init; }
     public required RcuFlavour Rcu { get; init; }
-    public required Model Model { get; init; }
+    public required IReadOnlyList<Model> Models { get; init; }
     public required MemcgShape Shape { get; init; }
     public required Schedule Schedule { get; init; }
     public required bool Twin { get; init; }
 
-    /// <summary>Points: a workload, a number of threads, a placement; a twin is a point of its own.</summary>
-    public int PointCount => Workloads.Count * Threads.Count * Mem.Count * (Twin ? 2 : 1);
+    /// <summary>Points: a workload, a number of threads, a placement, a model; a twin is a point of its own.</summary>
+    public int PointCount => Workloads.Count * Threads.Count * Mem.Count * Models.Count * (Twin ? 2 : 1);
 
     /// <summary>About how long it takes: batches, their canaries and wake-ups, single-operation batches, warm-up.</summary>
     public TimeSpan Estimate => TimeSpan.FromSeconds(1) + (Schedule.Warmup ?? TimeSpan.FromSeconds(1)) + Schedule.Rounds * PointCount * (Schedule.Batch * 1.35);
 
-    /// <summary>The machine of one placement; the CPUs are as many as the most threads.</summary>
-    public InstancePlan InstanceFor(NumaPolicy mem) => new()
+    /// <summary>The machine of one placement and one model; the CPUs are as many as the most threads.</summary>
+    public InstancePlan InstanceFor(NumaPolicy mem, Model model) => new()
     {
         Topology = Topology,
         Cpus = [.. Cpus.Take(Threads.Max())],
@@ -40,17 +40,16 @@ internal sealed record Scenario
         FootprintBytes = FootprintBytes,
         Place = Place,
         Shape = Shape,
-        Model = Model,
+        Model = model,
         Rcu = Rcu,
         FakeNodes = FakeNodes,
     };
 
     /// <summary>As the result file has it.</summary>
-    public ScenarioModel ToModel(string designs) => new()
+    public ScenarioModel ToModel() => new()
     {
         Workloads = [.. Workloads.Select(w => w.Name)],
-        Model = Model.ToString(),
-        Designs = designs,
+        Models = [.. Models.Select(m => new DesignsModel(m.ToString(), Matrix.Bind(m, new DesignNamer())))],
         Cpus = CpuList.Format(Cpus),
         CpuOrder = [.. Cpus.Select(c => c.Value)],
         Threads = Threads,
@@ -68,9 +67,11 @@ internal sealed record Scenario
     };
 
     /// <summary>What --dry-run shows; touches nothing.</summary>
-    public PlanModel ToPlan() => new(ToModel(Matrix.Bind(Model, new DesignNamer())), SeedText.Format(Schedule.Seed), Topology.IsSynthetic, PointCount, (long)(Estimate.TotalSeconds * 1e9),
+    public PlanModel ToPlan() => new(ToModel(), SeedText.Format(Schedule.Seed), Topology.IsSynthetic, PointCount,
+        (long)(Estimate.TotalSeconds * 1e9),
         [.. Cpus.Take(Threads.Max()).Select((c, i) => new PlannedThread(i, c.Value, Topology.Cpu(c).Node.Value))],
-        [.. Mem.SelectMany(m => InstanceFor(m).Nodes().Select(n => new PlannedNode(m.Text, n.Id.Value, n.Physical.Value, n.Bytes / MemMap.FrameBytes, n.Bytes, n.Bytes / MemMap.FrameBytes * Page.Bytes)))]);
+        [.. Mem.SelectMany(m => InstanceFor(m, Models[0]).Nodes().Select(n => new PlannedNode(m.Text, n.Id.Value, n.Physical.Value, n.Bytes / MemMap.FrameBytes, n.Bytes,
+            n.Bytes / MemMap.FrameBytes * Page.Bytes)))]);
 
     private sealed class DesignNamer : IControllerUser<string>
     {

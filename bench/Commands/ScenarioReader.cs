@@ -51,14 +51,16 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
     {
         WorkloadInfo[] infos = [.. workloads.Select(WorkloadList.Find)];
         bool twin = !sweep && parsed.GetValue(options.Twin);
-        if (twin && infos[0].TwinFile is null) throw new UsageException($"--twin: {infos[0].Name} has no C twin; these have: {string.Join(", ", WorkloadList.All.Where(w => w.TwinFile is not null).Select(w => w.Name))}");
-        Model model = ReadModel();
-        if (twin) Twins.Check(infos[0].Name, model);
+        if (twin && infos[0].TwinFile is null) throw new UsageException($"--twin: {infos[0].Name} has no C twin; these have: "
+            + $"{string.Join(", ", WorkloadList.All.Where(w => w.TwinFile is not null).Select(w => w.Name))}");
+        Model[] models = ReadModels();
+        if (twin && models.Length > 1) throw new UsageException("--twin: compares one model with C; say -M once");
+        if (twin) Twins.Check(infos[0].Name, models[0]);
         Topology topology = Machine(mayBeMadeUp: parsed.GetValue(options.DryRun));
         CpuId[] cpus = ReadCpus(topology);
         int[] threads = ReadThreads(cpus.Length, sweep);
         NumaPolicy[] mem = ReadMem(topology, cpus, sweep);
-        int points = infos.Length * threads.Length * mem.Length * (twin ? 2 : 1);
+        int points = infos.Length * threads.Length * mem.Length * models.Length * (twin ? 2 : 1);
         string pages = Get(options.Pages) ?? "4K";
         var scenario = new Scenario
         {
@@ -73,21 +75,27 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
             FootprintBytes = Get(options.Footprint) is { } size ? SizeText.Parse("--footprint", size) : Math.Max(64L << 20, (long)threads.Max() << 22),
             FakeNodes = Get(options.FakeNodes) is { } fake ? NumberText.Parse("--fake-nodes", fake, 1, 64) : 0,
             Rcu = OptionSet.Word("--rcu", Get(options.Rcu), "qsbr", "membarrier") == "qsbr" ? RcuFlavour.Qsbr : RcuFlavour.Membarrier,
-            Model = model,
+            Models = models,
             Shape = ReadShape(twin),
             Schedule = ReadSchedule(points, sweep),
             Twin = twin,
         };
         CheckMemory(scenario);
+        if (!topology.IsThisMachine && !parsed.GetValue(options.DryRun)) throw new UsageException($"{topology.Origin}: this is not the machine we run on and cannot be "
+            + $"measured; add --dry-run");
         return scenario;
     }
 
-    private Model ReadModel()
+    private Model[] ReadModels()
     {
-        string text = Get(options.Model) ?? "3.19";
+        string[] texts = parsed.GetValue(options.Model) is { Length: > 0 } given ? given : ["3.19"];
         string? kind = Get(options.Lock) is { } l ? OptionSet.Word("--lock", l, "tas", "ticket", "mcs") : null;
-        if (kind is not null && text.Contains("lru.lock=", StringComparison.OrdinalIgnoreCase)) throw new UsageException("--lock: the model already says lru.lock; say it once");
-        return Prefixed("--model", () => Model.Parse(kind is null ? text : $"{text},lru.lock={kind}"));
+        if (kind is not null && texts.Any(t => t.Contains("lru.lock=", StringComparison.OrdinalIgnoreCase)))
+            throw new UsageException("--lock: the model already says lru.lock; say it once");
+        Model[] models = [.. texts.Select(t => Prefixed("--model", () => Model.Parse(kind is null ? t : $"{t},lru.lock={kind}")))];
+        if (models.GroupBy(m => m.ToString()).FirstOrDefault(g => g.Count() > 1) is { } twice)
+            throw new UsageException($"--model: {twice.Key} is named twice; name each design once");
+        return models;
     }
 
     private CpuId[] ReadCpus(Topology topology)
@@ -127,7 +135,8 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
         string? groups = Get(options.Groups);
         bool shared = parsed.GetValue(options.Shared), each = parsed.GetValue(options.Private);
         if (shared && each) throw new UsageException("--shared and --private exclude each other");
-        if (groups is not null && (shared || each)) throw new UsageException($"--groups and {(shared ? "--shared" : "--private")} exclude each other: both say how many groups there are");
+        if (groups is not null && (shared || each)) throw new UsageException($"--groups and {(shared ? "--shared" : "--private")} exclude each other: both say how many "
+            + $"groups there are");
         int leaves = groups is not null ? NumberText.Parse("--groups", groups, 1, 60000) : each ? 0 : 1;
         int depth = Get(options.Depth) is { } d ? NumberText.Parse("--depth", d, 1, 64) : 1;
         long? limit = Get(options.Limit) is { } size ? SizeText.Parse("--limit", size) : null;
@@ -153,11 +162,12 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
     {
         foreach (NumaPolicy mem in scenario.Mem)
         {
-            foreach (IGrouping<NodeId, Allocator.NodeSpec> node in scenario.InstanceFor(mem).Nodes().GroupBy(n => n.Physical))
+            foreach (IGrouping<NodeId, Allocator.NodeSpec> node in scenario.InstanceFor(mem, scenario.Models[0]).Nodes().GroupBy(n => n.Physical))
             {
                 long asked = node.Sum(n => n.Bytes);
                 if (scenario.Topology.Node(node.Key).MemoryBytes is { } has && mem.Nodes.Count <= 1 && asked > has / 64 * 63)
-                    throw new UsageException($"--footprint: {TopologyText.Size(asked)} are asked of node {node.Key}, which has {TopologyText.Size(has)}; ask for less or for more nodes", ofThisMachine: true);
+                    throw new UsageException($"--footprint: {TopologyText.Size(asked)} are asked of node {node.Key}, which has {TopologyText.Size(has)}; ask for less or "
+                        + $"for more nodes", ofThisMachine: true);
             }
         }
     }

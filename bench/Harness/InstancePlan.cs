@@ -52,7 +52,8 @@ internal sealed record InstancePlan
         if (FakeNodes == 0) return nodes;
         long blocks = each / Granule;
         return blocks >= FakeNodes ? NodeSpec.Fake(nodes, FakeNodes, Granule)
-            : throw new UsageException($"--fake-nodes: {FakeNodes} parts of {SizeText.Format(each)} would be under {SizeText.Format(Granule)} each; give --footprint {SizeText.Format(Granule * FakeNodes * on.Length)} or fewer parts");
+            : throw new UsageException($"--fake-nodes: {FakeNodes} parts of {SizeText.Format(each)} would be under {SizeText.Format(Granule)} each; give --footprint "
+                + $"{SizeText.Format(Granule * FakeNodes * on.Length)} or fewer parts");
     }
 
     private NodeId Nearest(NodeId node) => Topology.NearestWithMemory(node) ?? throw new UsageException("--mem: no node here has memory this process may use", ofThisMachine: true);

@@ -4,7 +4,8 @@ using MemcgNative.Native;
 namespace MemcgNative.Bench;
 
 /// <summary>A workload's code, bound to one combination of designs.</summary>
-internal readonly unsafe struct WorkloadCode(delegate*<in ThisCpu, void*, void> batch, delegate*<in ThisCpu, void*, void> prepare, delegate*<in ThisCpu, void*, void> finish, int unit)
+internal readonly unsafe struct WorkloadCode(delegate*<in ThisCpu, void*, void> batch, delegate*<in ThisCpu, void*, void> prepare, delegate*<in ThisCpu, void*,
+    void> finish, int unit)
 {
     public readonly delegate*<in ThisCpu, void*, void> Batch = batch;
     public readonly delegate*<in ThisCpu, void*, void> Prepare = prepare;

@@ -45,7 +45,7 @@ internal sealed unsafe class PlacedMemory(Topology topology, NumaPolicy frames, 
         VirtualRegion region = VirtualRegion.Reserve(bytes, pages, 0, nodes);
         try
         {
-            string applied = whole is not null ? whole.Apply(region) : ApplyParts(region, parts);
+            string applied = whole is not null ? whole.Apply(region) : ApplyParts(region, parts, use);
             region.Commit();
             return new PlacedRange(use, region, whole, parts, applied);
         }
@@ -66,7 +66,7 @@ internal sealed unsafe class PlacedMemory(Topology topology, NumaPolicy frames, 
         nuint at = 0;
         foreach (MemoryPart part in range.Parts)
         {
-            PlacementVerdict of = Placement.Of(range.Region, at, part.Bytes).Judge(NumaPolicy.Parse("local").On(MemoryNode(part.Node), null), out string? why);
+            PlacementVerdict of = Placement.Of(range.Region, at, part.Bytes).Judge(PartPolicy(MemoryUse.Frames, part), out string? why);
             at += part.Bytes;
             if (of == PlacementVerdict.Differs) (verdict, reason) = (of, why);
         }
@@ -97,15 +97,22 @@ internal sealed unsafe class PlacedMemory(Topology topology, NumaPolicy frames, 
         ranges.Clear();
     }
 
+    /// <summary>Of one part: bind where nodes were named, local to the part's node otherwise.</summary>
+    private NumaPolicy PartPolicy(MemoryUse use, MemoryPart part)
+    {
+        NodeId node = MemoryNode(part.Node);
+        return use == MemoryUse.Frames && frames.Mode is (NumaMode.Bind or NumaMode.Remote) ? NumaPolicy.Parse($"bind:{node}") : NumaPolicy.Parse("local").On(node, null);
+    }
+
     private NodeId MemoryNode(NodeId node) => topology.NearestWithMemory(node) ?? node;
 
-    private string ApplyParts(VirtualRegion region, MemoryPart[] parts)
+    private string ApplyParts(VirtualRegion region, MemoryPart[] parts, MemoryUse use)
     {
         nuint at = 0;
         string applied = "";
         foreach (MemoryPart part in parts)
         {
-            applied = NumaPolicy.Parse("local").On(MemoryNode(part.Node), null).Apply(region, at, part.Bytes);
+            applied = PartPolicy(use, part).Apply(region, at, part.Bytes);
             at += part.Bytes;
         }
         return applied;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Globalization;
+using MemcgNative.Accounting;
 using MemcgNative.Native;
 
 namespace MemcgNative.Bench;
@@ -23,9 +24,9 @@ internal sealed class Session(Scenario scenario, CliEnvironment environment, Pro
         var points = new List<Point>();
         try
         {
-            foreach (NumaPolicy mem in scenario.Mem)
+            foreach ((NumaPolicy mem, Model model) in scenario.Mem.SelectMany(mem => scenario.Models.Select(model => (mem, model))))
             {
-                Instance instance = Matrix.Bind(scenario.Model, new InstanceMaker(scenario.InstanceFor(mem)));
+                Instance instance = Matrix.Bind(model, new InstanceMaker(scenario.InstanceFor(mem, model)));
                 instances.Add(instance);
                 instance.Start();
                 progress.Placed(instance, mem);

@@ -43,7 +43,8 @@ internal static class Twins
     {
         StockBatch = model[Axis.Stock] switch { "SingleSlot32" => 32, "SingleSlot64" => 64, _ => 0 };
         if (workload == "charge-uncharge" && (StockBatch == 0 || model[Axis.Counter] != "PageCounter40"))
-            throw new UsageException($"--twin: the C twin of {workload} imitates PageCounter40 with SingleSlot32 or SingleSlot64; the model has {model[Axis.Counter]} and {model[Axis.Stock]}");
+            throw new UsageException($"--twin: the C twin of {workload} imitates PageCounter40 with SingleSlot32 or SingleSlot64; the model has {model[Axis.Counter]} and "
+                + $"{model[Axis.Stock]}");
     }
 
     /// <summary>Compiles and loads the twin of a workload; returns the compiler's name.</summary>
@@ -52,7 +53,8 @@ internal static class Twins
     {
         (_, string twin, string file, string symbol) = Array.Find(known, k => k.Workload == workload);
         string source = Path.Combine(SourceDirectory(), file);
-        if (!File.Exists(source)) throw new OsException("", 0, $"--twin: {file} is not beside the program's sources ({Path.GetDirectoryName(source)})", "Run from a clone of the repository");
+        if (!File.Exists(source)) throw new OsException("", 0, $"--twin: {file} is not beside the program's sources ({Path.GetDirectoryName(source)})",
+            "Run from a clone of the repository");
         string compiler = variable("CC") is { Length: > 0 } cc ? cc : "cc";
         string library = Path.Combine(Path.GetTempPath(), "memcgnative-twins");
         string artifacts = Path.Combine(SourceDirectory(), "..", "..", "artifacts");
@@ -72,7 +74,8 @@ internal static class Twins
         string part = $"{library}.{Environment.ProcessId}";
         try
         {
-            using Process? process = Process.Start(new ProcessStartInfo(compiler, $"{Flags} -o \"{part}\" \"{source}\"") { RedirectStandardError = true, RedirectStandardOutput = true });
+            using Process? process = Process.Start(new ProcessStartInfo(compiler, $"{Flags} -o \"{part}\" \"{source}\"") { RedirectStandardError = true,
+                RedirectStandardOutput = true });
             string errors = process!.StandardError.ReadToEnd();
             process.WaitForExit();
             if (process.ExitCode != 0) throw new OsException(compiler, process.ExitCode, $"--twin: {compiler} cannot compile {Path.GetFileName(source)}: {errors.Split('\n')[0]}");

@@ -58,8 +58,9 @@ internal sealed class PlaceMap
         if (where == "local") return null;
         if (where == "interleave")
         {
-            string all = NodeList.Format(topology.Nodes.Where(n => n.HasMemory && n.IsAllowed).Select(n => n.Id));
-            return NumaPolicy.Parse("interleave:" + all, list => NodeList.Parse(list, topology));
+            NodeId[] nodes = [.. topology.Nodes.Where(n => n.HasMemory && n.IsAllowed).Select(n => n.Id)];
+            if (nodes is [var only]) throw NumaPolicy.OneNode(only);
+            return NumaPolicy.Parse("interleave:" + NodeList.Format(nodes), list => NodeList.Parse(list, topology));
         }
         if (!where.StartsWith("node", StringComparison.Ordinal) || !int.TryParse(where.AsSpan(4), NumberStyles.None, CultureInfo.InvariantCulture, out int n))
             throw new UsageException($"--place: '{where}' is not a place; write local, interleave or nodeN, for example node0");

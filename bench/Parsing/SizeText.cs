@@ -21,7 +21,8 @@ internal static class SizeText
             "M" or "MIB" => 20,
             "G" or "GIB" => 30,
             "T" or "TIB" => 40,
-            "KB" or "MB" or "GB" or "TB" => throw new UsageException($"{option}: '{text}' is ambiguous: {unit} means 1000 or 1024; write {t[..digits]}{char.ToUpperInvariant(unit[0])} for powers of 1024"),
+            "KB" or "MB" or "GB" or "TB" => throw new UsageException($"{option}: '{text}' is ambiguous: {unit} means 1000 or 1024; write "
+                + $"{t[..digits]}{char.ToUpperInvariant(unit[0])} for powers of 1024"),
             _ => -1,
         };
         if (shift < 0 || !long.TryParse(t.AsSpan(0, digits), NumberStyles.None, CultureInfo.InvariantCulture, out long n))

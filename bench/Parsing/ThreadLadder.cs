@@ -17,7 +17,8 @@ internal static class ThreadLadder
         foreach (string item in text.Split(',', StringSplitOptions.TrimEntries))
             foreach (int n in Item(item, cpus)) counts.Add(n);
         if (counts.Max > cpus)
-            throw new UsageException($"--threads: {counts.Max} threads, but {(cpus == 1 ? "only 1 CPU is" : $"{cpus} CPUs are")} chosen; a thread is a CPU here, so give --cpus more or ask for fewer");
+            throw new UsageException($"--threads: {counts.Max} threads, but {(cpus == 1 ? "only 1 CPU is" : $"{cpus} CPUs are")} chosen; a thread is a CPU here, so give "
+                + $"--cpus more or ask for fewer");
         return [.. counts];
     }
 
@@ -38,7 +39,8 @@ internal static class ThreadLadder
         int first = Count(item, item[..dots], cpus), last = Count(item, colon < 0 ? rest : rest[..colon], cpus);
         if (last < first) throw new UsageException($"--threads: '{item}' ends before it begins");
         string step = colon < 0 ? "+1" : rest[(colon + 1)..];
-        if (step.Length < 2 || step[0] is not ('x' or '+') || !int.TryParse(step.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out int by) || by < (step[0] == 'x' ? 2 : 1))
+        if (step.Length < 2 || step[0] is not ('x' or '+') || !int.TryParse(step.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out int by)
+            || by < (step[0] == 'x' ? 2 : 1))
             throw new UsageException($"--threads: '{item}': the step '{step}' is neither xN (N from 2) nor +N (N from 1)");
         return Steps(first, last, step[0] == 'x', by);
     }

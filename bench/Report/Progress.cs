@@ -27,7 +27,8 @@ internal sealed class Progress(TextWriter error, bool interactive, bool quiet)
 
     /// <summary>An instance stands and its memory is proved.</summary>
     public void Placed(Instance instance, NumaPolicy mem) =>
-        Say($"placed   {mem.Text}: {instance.Before.Frames} frames of {SizeText.Format((long)instance.Before.FrameBytes)} on {string.Join(", ", instance.Before.Found.Select(f => $"node {f.Key} ({f.Value})"))}, proved by {instance.Before.Method}");
+        Say($"placed   {mem.Text}: {instance.Before.Frames} frames of {SizeText.Format((long)instance.Before.FrameBytes)} on "
+            + $"{string.Join(", ", instance.Before.Found.Select(f => $"node {f.Key} ({f.Value})"))}, proved by {instance.Before.Method}");
 
     /// <summary>A repetition of all points is over.</summary>
     public void Rep(int done, int all, IReadOnlyList<Point> points)

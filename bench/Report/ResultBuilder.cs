@@ -19,14 +19,15 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
         long migrations = instances.Sum(i => i.Gang.Migrations);
         return new Result
         {
-            Tool = new ToolModel(Version, RuntimeInformation.FrameworkDescription, AppContext.TryGetSwitch("System.Runtime.TieredCompilation", out bool tiered) && tiered, GCSettings.IsServerGC ? "server" : "workstation"),
+            Tool = new ToolModel(Version, RuntimeInformation.FrameworkDescription, AppContext.TryGetSwitch("System.Runtime.TieredCompilation", out bool tiered) && tiered,
+                GCSettings.IsServerGC ? "server" : "workstation"),
             Started = started,
             Status = interrupted ? "interrupted" : "complete",
             Seed = SeedText.Format(scenario.Schedule.Seed),
-            Scenario = scenario.ToModel(instances[0].Designs),
+            Scenario = scenario.ToModel(),
             Environment = new EnvironmentModel(host, before.All.ToDictionary(s => s.Key, s => new SettingModel(s.Value.Value, s.Value.Reason)), MachineWarnings.Of(before)),
             Points = [.. points.Where(p => !Twins.IsTwin(p.Lane.Workload)).Select(p => Point(p, placedAfter[p.Lane.Instance], books[p.Lane.Instance]))],
-            Twins = [.. points.Where(p => Twins.IsTwin(p.Lane.Workload)).Select(twin => Ratio(points.First(p => Twins.Of(p.Lane.Workload) == twin.Lane.Workload && p.Threads == twin.Threads && p.Lane.Instance == twin.Lane.Instance), twin, compiler))],
+            Ratios = [.. Ratios(points, compiler)],
             Runtime = new RuntimeModel(runner.Delta.ManagedBytes, runner.Delta.Collections, runner.Delta.CompiledMethods, migrations, runner.WarmupEnded),
         };
     }
@@ -47,11 +48,12 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
         {
             Workload = info.Name,
             Operation = info.Operation,
-            Model = scenario.Model.ToString(),
+            Model = p.Lane.Instance.Plan.Model.ToString(),
             Mem = p.Mem,
             Threads = p.Threads,
             ThroughputOpsPerS = new ThroughputModel(samples, Finite.OrNull(estimate.Median), estimate.Low is { } low && estimate.High is { } high ? [low, high] : null,
-                Finite.OrNull(estimate.SpreadPercent), samples.Length == 0 ? "no repetition was finished" : estimate.Low is null ? "fewer than 3 repetitions" : null, trust, reasons),
+                Finite.OrNull(estimate.SpreadPercent), samples.Length == 0 ? "no repetition was finished" : estimate.Low is null ? "fewer than 3 repetitions" : null, trust,
+                    reasons),
             LatencyNs = new LatencyModel(clockNs, block, block > 1, latency.Total,
                 quantiles.ToDictionary(q => q.Name, q => Finite.OrNull(latency.Quantile(q.Q) * ClockCost.NsPerTick / block)),
                 new HistogramModel(7, [.. latency.NonEmpty().Select(b => (long[])[(long)(b.Value * ClockCost.NsPerTick), b.Count])])),
@@ -76,10 +78,12 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
 
     private static PlacementModel PlacementOf(Instance instance, Placement? placedAfter) =>
         Placed(instance.Before, placedAfter, instance.Plan.Mem.Text, instance.Verdict, instance.Reason, instance.Allocator.HasFakeNodes,
-            instance.Memory.WhereMetadataIs().ToDictionary(u => PlaceMap.NameOf(u.Key), u => (IReadOnlyDictionary<string, long>)u.Value.ToDictionary(n => Text(n.Key), n => n.Value)));
+            instance.Memory.WhereMetadataIs().ToDictionary(u => PlaceMap.NameOf(u.Key), u =>
+                (IReadOnlyDictionary<string, long>)u.Value.ToDictionary(n => Text(n.Key), n => n.Value)));
 
     /// <summary>A proof as results have it.</summary>
-    public static PlacementModel Placed(Placement found, Placement? later, string asked, PlacementVerdict verdict, string? reason, bool fake, IReadOnlyDictionary<string, IReadOnlyDictionary<string, long>> metadata) => new()
+    public static PlacementModel Placed(Placement found, Placement? later, string asked, PlacementVerdict verdict, string? reason, bool fake, IReadOnlyDictionary<string,
+        IReadOnlyDictionary<string, long>> metadata) => new()
     {
         Method = found.Method,
         Asked = asked,
@@ -109,13 +113,26 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
         return [.. samples];
     }
 
-    /// <summary>Cost of C# over cost of C, round by round, where both were undisturbed.</summary>
-    private unsafe RatioModel Ratio(Point ours, Point twin, string compiler)
+    /// <summary>Each twin's workload against the twin, and each model after the first against the first.</summary>
+    private IEnumerable<RatioModel> Ratios(IReadOnlyList<Point> points, string compiler)
+    {
+        foreach (Point p in points.Where(p => !Twins.IsTwin(p.Lane.Workload)))
+        {
+            if (points.FirstOrDefault(t => t.Lane.Workload == Twins.Of(p.Lane.Workload) && t.Threads == p.Threads && t.Lane.Instance == p.Lane.Instance) is { } twin)
+                yield return Ratio(p, twin, compiler);
+            Point first = points.First(f => f.Lane.Workload == p.Lane.Workload && f.Threads == p.Threads && f.Mem == p.Mem);
+            if (first != p) yield return Ratio(p, first, first.Lane.Instance.Plan.Model.ToString());
+        }
+    }
+
+    /// <summary>What an operation costs on one side over what it costs on the other, round by round, where both were undisturbed.</summary>
+    private unsafe RatioModel Ratio(Point ours, Point twin, string against)
     {
         int[] both = [.. Enumerable.Range(0, Math.Min(ours.Rounds, twin.Rounds)).Where(i => ours.Clean[i] && twin.Clean[i])];
         RatioEstimate? ratio = RatioEstimate.Of([.. both.Select(i => 1 / ours.Throughput[i])], [.. both.Select(i => 1 / twin.Throughput[i])], scenario.Schedule.Seed);
         long failed = Enumerable.Range(0, twin.Threads).Sum(i => twin.Lane.States[i].Failed);
-        return new RatioModel(ours.Lane.Workload, ours.Threads, compiler, ratio?.Median, ratio is null ? null : [ratio.Low, ratio.High], ratio?.HodgesLehmann, both.Length, failed,
+        return new RatioModel(ours.Lane.Workload, ours.Lane.Instance.Plan.Model.ToString(), ours.Mem, ours.Threads, against, ratio?.Median,
+            ratio is null ? null : [ratio.Low, ratio.High], ratio?.HodgesLehmann, both.Length, failed,
             ratio is null ? $"only {both.Length} rounds were undisturbed on both sides" : null);
     }
 

@@ -20,10 +20,10 @@ internal sealed class ResultFile
     public static ResultFile Open(string name)
     {
         if (name.Length == 0 || name.EndsWith('/')) throw new UsageException($"--out: '{name}' is not a file name");
+        if (Directory.Exists(name)) throw new UsageException($"--out: '{name}' is a directory; give a file name");
         // A device is written through: it cannot be renamed over.
         bool device = name.StartsWith("/dev/", StringComparison.Ordinal) && File.Exists(name);
         string path = device || name.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? name : name + ".json";
-        if (Directory.Exists(path)) throw new UsageException($"--out: '{path}' is a directory; give a file name");
         var file = new ResultFile(path, device);
         string directory = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
         if (!Directory.Exists(directory)) throw new OutputException($"--out: the directory '{directory}' does not exist; make it with: mkdir -p {directory}", ExitCode.NotHere);

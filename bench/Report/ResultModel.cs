@@ -21,18 +21,20 @@ internal sealed record Result
     public required EnvironmentModel Environment { get; init; }
     public required IReadOnlyList<PointModel> Points { get; init; }
     /// <summary>C# against its C twin in the same rounds; empty without --twin.</summary>
-    public required IReadOnlyList<RatioModel> Twins { get; init; }
+    public required IReadOnlyList<RatioModel> Ratios { get; init; }
     public required RuntimeModel Runtime { get; init; }
 }
 
 internal sealed record ToolModel(string Version, string Runtime, bool Tiered, string Gc);
 
+/// <summary>A model as -M takes it, and the answers it stands for.</summary>
+internal sealed record DesignsModel(string Model, string Designs);
+
 /// <summary>Everything that was asked, resolved: from it the run can be repeated.</summary>
 internal sealed record ScenarioModel
 {
     public required IReadOnlyList<string> Workloads { get; init; }
-    public required string Model { get; init; }
-    public required string Designs { get; init; }
+    public required IReadOnlyList<DesignsModel> Models { get; init; }
     public required string Cpus { get; init; }
     public required IReadOnlyList<int> CpuOrder { get; init; }
     public required IReadOnlyList<int> Threads { get; init; }
@@ -74,10 +76,12 @@ internal sealed record PointModel
     public required NoiseModel Noise { get; init; }
 }
 
-internal sealed record ThroughputModel(IReadOnlyList<double> Samples, double? Median, IReadOnlyList<double>? Ci95, double? SpreadPct, string? Reason, string Trust, IReadOnlyList<string> TrustReasons);
+internal sealed record ThroughputModel(IReadOnlyList<double> Samples, double? Median, IReadOnlyList<double>? Ci95, double? SpreadPct, string? Reason, string Trust,
+    IReadOnlyList<string> TrustReasons);
 
 /// <summary>block = 1: times of single operations. Otherwise of blocks, divided by their length: the spread within a block is not seen.</summary>
-internal sealed record LatencyModel(double ClockOverheadNs, long Block, bool PercentilesOfBlocks, long Count, IReadOnlyDictionary<string, double?> Percentile, HistogramModel Histogram);
+internal sealed record LatencyModel(double ClockOverheadNs, long Block, bool PercentilesOfBlocks, long Count, IReadOnlyDictionary<string, double?> Percentile,
+    HistogramModel Histogram);
 
 /// <summary>Pairs of value (ns of a whole block) and count; scale = bits of sub-buckets per power of two.</summary>
 internal sealed record HistogramModel(int Scale, IReadOnlyList<long[]> Buckets);
@@ -105,7 +109,9 @@ internal sealed record BooksModel(bool Balanced, long Charged, long Uncharged, l
 
 internal sealed record NoiseModel(double? PsiCpuSomeAvg10, string? PsiReason, double? StealPct, int RoundsKept, int RoundsDropped, double? SpreadPct);
 
-internal sealed record RatioModel(string Workload, int Threads, string Compiler, double? Ratio, IReadOnlyList<double>? Ci95, double? HodgesLehmann, int Rounds, long Failed, string? Reason);
+internal sealed record RatioModel(string Workload, string Model, string Mem, int Threads, string Against,
+    double? Ratio, IReadOnlyList<double>? Ci95, double? HodgesLehmann, int Rounds, long Failed,
+    string? Reason);
 
 /// <summary>All three are 0 in a sound run.</summary>
 internal sealed record RuntimeModel(long ManagedBytes, int Collections, int CompiledMethods, long Migrations, string Warmup);
@@ -128,7 +134,8 @@ internal sealed record NamedModel(string Name, string What);
 internal sealed record PlacementReport(string Policy, string Applied, long Bytes, string Pages, double MapAndProveS, PlacementModel Placement);
 
 /// <summary>--dry-run as JSON.</summary>
-internal sealed record PlanModel(ScenarioModel Scenario, string Seed, bool Synthetic, int Points, long EstimateNs, IReadOnlyList<PlannedThread> Threads, IReadOnlyList<PlannedNode> Nodes);
+internal sealed record PlanModel(ScenarioModel Scenario, string Seed, bool Synthetic, int Points, long EstimateNs, IReadOnlyList<PlannedThread> Threads,
+    IReadOnlyList<PlannedNode> Nodes);
 internal sealed record PlannedThread(int Thread, int Cpu, int Node);
 internal sealed record PlannedNode(string Mem, int Node, int OnNode, long Frames, long Bytes, long MemMapBytes);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+using System.Runtime.CompilerServices;
 using MemcgNative.Accounting;
 using MemcgNative.Allocator;
 using MemcgNative.Native;
@@ -31,6 +32,7 @@ internal readonly unsafe struct ChargeUncharge<TC> : IWorkload<TC> where TC : st
         for (; ops > 0; ops -= Mm.Batch) Batch(in cpu, w, w->Pages, w->Memcg);
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)] // a small loop of its own: inside the timing frame its locals would live on the stack
     private static void Batch(in ThisCpu cpu, WorkerState* w, Page** pages, Memcg* memcg)
     {
         for (Page** at = pages, end = pages + Mm.Batch; at < end; at++)

@@ -30,6 +30,11 @@ internal unsafe struct WorkerState
     /// <summary>The C twin's function.</summary>
     [FieldOffset(48)] public void* TwinFunction;
 
+    /// <summary>The cache kernel objects come from.</summary>
+    [FieldOffset(56)] public SlabCache* Cache;
+    /// <summary>The group below <see cref="Memcg"/> the worker made last, or null.</summary>
+    [FieldOffset(64)] public Memcg* Child;
+
     /// <summary>Operations of the last batch.</summary>
     [FieldOffset(128)] public long Done;
     /// <summary>Clock ticks the last batch took.</summary>

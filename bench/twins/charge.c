@@ -49,7 +49,9 @@ struct memcg {
 	int32_t id, depth;
 	struct memcg *parent;
 	struct tree *tree;
-	char unused2[512 - 344];
+	char unused2[400 - 344];
+	int64_t stat_offset;
+	char unused3[512 - 408];
 	struct counter memory;
 };
 
@@ -72,8 +74,9 @@ struct charge_twin {
 
 _Static_assert(sizeof(struct page) == 64 && offsetof(struct page, memcg) == 56, "struct page");
 _Static_assert(offsetof(struct ref, stride) == 48, "PerCpuRef");
-_Static_assert(offsetof(struct memcg, id) == 320 && offsetof(struct memcg, parent) == 328 && offsetof(struct memcg, tree) == 336, "Memcg");
-_Static_assert(offsetof(struct memcg, memory) == 512 && sizeof(struct counter) == 40, "PageCounter40");
+_Static_assert(offsetof(struct memcg, id) == 320 && offsetof(struct memcg, parent) == 328 && offsetof(struct memcg, tree) == 336 &&
+	       offsetof(struct memcg, stat_offset) == 400, "Memcg");
+_Static_assert(offsetof(struct memcg, stat_offset) == 400 && offsetof(struct memcg, memory) == 512 && sizeof(struct counter) == 40, "PageCounter40");
 _Static_assert(sizeof(struct stat) == 128 && offsetof(struct stat, pgpgin) == 104, "MemcgStatCpu");
 
 #define READ_ONCE(x)	 (*(const volatile __typeof__(x) *)&(x))
@@ -120,7 +123,7 @@ static inline void ref_add(char *cpu, struct ref *ref, int64_t n)
 
 static inline struct stat *stat_of(char *cpu, struct memcg *memcg)
 {
-	return (struct stat *)(*(char **)(cpu + AREA_MM) + (int64_t)memcg->id * sizeof(struct stat));
+	return (struct stat *)(*(char **)(cpu + AREA_MM) + memcg->stat_offset);
 }
 
 static inline void stat_add(int64_t *cell, int64_t n)
@@ -213,8 +216,6 @@ static inline void commit(char *cpu, struct page *page, struct memcg *memcg)
 {
 	struct stat *stat;
 
-	if (!memcg->parent)
-		return;
 	if (unlikely(READ_ONCE(page->memcg))) {
 		fail(-2);
 		return;
@@ -232,35 +233,42 @@ __attribute__((noinline)) static void flush(char *cpu, struct memcg *owner, int 
 	stat_add(&stat->rss, -anon);
 	stat_add(&stat->cache, -file);
 	stat_add(&stat->pgpgout, anon + file);
-	uncharge(cpu, owner, memory);
+	if (owner->parent)
+		uncharge(cpu, owner, memory);
 }
 
-/* The gather lives in registers: passed by address it would be stored and loaded again for every page. */
+/* Uncharges the pages of one owner from at on, up to the first page of another; returns where that is. */
+static int uncharge_run(char *cpu, struct page **pages, int at, int n)
+{
+	struct memcg *owner = NULL;
+	int memory = 0, anon = 0;
+
+	for (; at < n; at++) {
+		struct page *page = pages[at];
+		struct memcg *of = (struct memcg *)READ_ONCE(page->memcg);
+
+		if (!of)
+			continue;
+		if (of != owner) {
+			if (owner)
+				break;
+			owner = of;
+		}
+		if (!READ_ONCE(page->memcg))
+			continue;
+		WRITE_ONCE(page->memcg, 0);
+		memory++;
+		anon += READ_ONCE(page->mapping) & 1;
+	}
+	if (memory)
+		flush(cpu, owner, memory, anon, memory - anon);
+	return at;
+}
+
 static void final_put(char *cpu, struct page **pages, int n)
 {
-	struct memcg *gathered = NULL;
-	int memory = 0, anon = 0, file = 0;
-
-	for (int i = 0; i < n; i++) {
-		struct memcg *owner = (struct memcg *)READ_ONCE(pages[i]->memcg);
-		int is_anon;
-
-		if (!owner)
-			continue;
-		WRITE_ONCE(pages[i]->memcg, 0);
-		is_anon = READ_ONCE(pages[i]->mapping) & 1;
-		if (owner != gathered) {
-			if (gathered)
-				flush(cpu, gathered, memory, anon, file);
-			gathered = owner;
-			memory = anon = file = 0;
-		}
-		memory++;
-		anon += is_anon;
-		file += !is_anon;
-	}
-	if (gathered)
-		flush(cpu, gathered, memory, anon, file);
+	for (int i = 0; i < n;)
+		i = uncharge_run(cpu, pages, i, n);
 }
 
 long charge_batches(struct charge_twin *t, long batches)

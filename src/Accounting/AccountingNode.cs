@@ -46,6 +46,8 @@ public unsafe struct AccountingCpu
     [FieldOffset(16)] public GuardedPtr<Guarded<nint>> Nodes;
     /// <summary>I: number of nodes.</summary>
     [FieldOffset(24)] public Guarded<int> NodeCount;
+    /// <summary>C: page events since the last update of the soft-limit tree.</summary>
+    [FieldOffset(28)] public Guarded<int> Events;
     /// <summary>This CPU's head.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static AccountingCpu* Of(in ThisCpu cpu) => cpu.At<AccountingCpu>(CpuArea.MmOffset);

@@ -20,14 +20,14 @@ public sealed record Balance(long Charged, long Uncharged, long Resident, long S
 }
 
 /// <summary>
-/// The books, checked against every frame, list and counter there is (spec 5.7; C-I1, C-I6, C-I8, B-I2 to B-I7, I1, I4). Only at
+/// The books, checked against every frame, list and counter there is (spec 5.7; C-I1, C-I2, C-I4, C-I6 to C-I8, B-I2 to B-I7, I1, I4). Only at
 /// quiescence: no operation in flight, this CPU's and all other CPUs' vectors drained.
 /// </summary>
 public static unsafe class Audit
 {
     private struct Found
     {
-        public long Pages, Anon, File;
+        public long Pages, Anon, File, Mapped, Writeback, Entries;
     }
 
     /// <summary>Checks everything; allocates, so never inside a measured region.</summary>
@@ -37,6 +37,7 @@ public static unsafe class Audit
         var wrong = new List<string>();
         int capacity = Guarded<int>.Get(&tree->Capacity);
         var found = new Found[capacity];
+        AuditSwap.CountEntries(cpu, tree, (id, entries) => found[id].Entries += entries, wrong);
         long onLists = CountFrames<TC>(cpu, tree, found, wrong), listed = 0, charged = 0, uncharged = 0, stocked = 0;
         var kmem = new KmemBooks(tree, wrong);
         TC.KmemCount(cpu, kmem);
@@ -54,9 +55,9 @@ public static unsafe class Audit
                 for (LruList list = 0; list <= LruList.Unevictable; list++) listed += TC.LruCount(memcg, node, list);
             }
             stocked += StockedAnywhere<TC>(cpu, memcg);
-            if (Memcg.IsRoot(memcg)) continue; // its counter holds what its children hold, and its own pages are not counted (I1b)
             CheckStatistics(memcg, found[id], wrong);
-            CheckCounter<TC>(cpu, tree, memcg, found, kmem, wrong);
+            if (!Memcg.IsRoot(memcg)) CheckCounter<TC>(cpu, tree, memcg, found, kmem, wrong); // the root's own pages are not counted (I1b)
+            if (!Memcg.IsRoot(memcg) && Guarded<int>.Get(&tree->SwapAccounting) != 0) CheckMemsw<TC>(cpu, tree, memcg, found, kmem, wrong);
             charged += MemcgStat.Read(memcg, MemcgStatItem.PgpgIn);
             uncharged += MemcgStat.Read(memcg, MemcgStatItem.PgpgOut);
         }
@@ -85,8 +86,13 @@ public static unsafe class Audit
             if (PageOps.Count(page) == 0) wrong.Add($"pfn {pfn} has no reference, yet group {Guarded<int>.Get(&owner->Id)} pays for it");
             int id = Guarded<int>.Get(&owner->Id);
             found[id].Pages++;
+            if ((flags & PageFlags.Writeback) != 0) found[id].Writeback++;
             if (PageMapping.IsAnon(page)) found[id].Anon++;
-            else found[id].File++;
+            else
+            {
+                found[id].File++;
+                if (AtomicInt.Load(&page->MapCount) != 0) found[id].Mapped++;
+            }
         }
         return onLists;
     }
@@ -109,6 +115,10 @@ public static unsafe class Audit
         int id = Guarded<int>.Get(&memcg->Id);
         long rss = MemcgStat.Read(memcg, MemcgStatItem.Rss), cache = MemcgStat.Read(memcg, MemcgStatItem.Cache);
         if (rss != found.Anon || cache != found.File) wrong.Add($"group {id}: rss {rss}, cache {cache}; the frames say {found.Anon}, {found.File}");
+        long mapped = MemcgStat.Read(memcg, MemcgStatItem.FileMapped), writeback = MemcgStat.Read(memcg, MemcgStatItem.Writeback), swap = MemcgStat.Read(memcg, MemcgStatItem.Swap);
+        if (mapped != found.Mapped) wrong.Add($"group {id}: mapped {mapped}, the frames say {found.Mapped}"); // C-I8
+        if (writeback != found.Writeback) wrong.Add($"group {id}: writeback {writeback}, the frames say {found.Writeback}");
+        if (swap != found.Entries) wrong.Add($"group {id}: swap {swap}, the swap map says {found.Entries}"); // C-I7
         long balance = MemcgStat.Read(memcg, MemcgStatItem.PgpgIn) - MemcgStat.Read(memcg, MemcgStatItem.PgpgOut);
         if (balance != found.Pages) wrong.Add($"group {id}: pgpgin - pgpgout is {balance}, {found.Pages} pages are charged");
     }
@@ -139,6 +149,29 @@ public static unsafe class Audit
         if (usage > limit) wrong.Add($"group {own}: usage {usage} over limit {limit}");
         if (usage < 0) wrong.Add($"group {own}: usage {usage} below zero");
         if (peak < usage) wrong.Add($"group {own}: peak {peak} below usage {usage}");
+    }
+
+    /// <summary>memsw = pages and stocks of the subtree + swap entries that record it (C-I2); never below memory (C-I4), at most its limit.</summary>
+    private static void CheckMemsw<TC>(in ThisCpu cpu, MemcgTree* tree, Memcg* memcg, Found[] found, KmemBooks kmem, List<string> wrong)
+        where TC : struct, IMemoryController
+    {
+        long expected = 0, kernel = 0;
+        for (int id = 1; id < found.Length; id++)
+        {
+            Memcg* below = MemcgTree.ById(tree, id);
+            if (Css.StateOf(&below->Css) != CssState.Free && Memcg.IsDescendant(below, memcg))
+            {
+                expected += found[id].Pages + found[id].Entries + StockedAnywhere<TC>(cpu, below);
+                kernel += kmem.BytesOf(id);
+            }
+        }
+        expected += kernel / MemMap.FrameBytes;
+        int own = Guarded<int>.Get(&memcg->Id);
+        long memsw = TC.Usage(memcg, CounterKind.Memsw), memory = TC.Usage(memcg, CounterKind.Memory), limit = TC.Limit(memcg, CounterKind.Memsw);
+        bool exact = !TC.LeavesResidue || Css.StateOf(&memcg->Css) == CssState.Online; // as in CheckCounter
+        if (exact ? memsw != expected : memsw < expected) wrong.Add($"group {own}: memsw {memsw}, its pages, stocks and swap entries are {expected}");
+        if (memsw < memory) wrong.Add($"group {own}: memsw {memsw} below memory {memory}");
+        if (memsw > limit) wrong.Add($"group {own}: memsw {memsw} over limit {limit}");
     }
 
     private static long StockedAnywhere<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController

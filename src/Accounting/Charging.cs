@@ -12,8 +12,8 @@ public static unsafe class Charging
     public const int FruitlessRounds = 5;
 
     /// <summary>
-    /// Charges pages to memcg. The root is not charged: it has no limit, and a shared counter for the whole machine is what the fast
-    /// path must never touch (the 3.17 regression). False after five fruitless rounds of reclaim.
+    /// Charges pages to memcg. The root's counter is not touched: it has no limit, and one shared counter for the whole machine cost 3.17
+    /// dearly; its pages are bound to it all the same. False after five fruitless rounds of reclaim.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool TryCharge<TC>(in ThisCpu cpu, Memcg* memcg, int pages, Gfp gfp) where TC : struct, IMemoryController
@@ -77,11 +77,21 @@ public static unsafe class Charging
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Commit<TC>(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon) where TC : struct, IMemoryController
     {
-        if (Memcg.IsRoot(memcg)) return;
-        if (!TC.Commit(cpu, page, memcg, anon)) TC.Cancel(cpu, memcg, 1);
+        if (!TC.Commit(cpu, page, memcg, anon)) Cancel<TC>(cpu, memcg, 1);
+    }
+
+    /// <summary>
+    /// mem_cgroup_commit_charge_swapin: page is locked, mapped, perhaps on a list. While it stays in the swap cache it carries its own memsw charge,
+    /// so the entry's is given back now; the entry may live for long.
+    /// </summary>
+    internal static void CommitSwapIn<TC>(in ThisCpu cpu, Page* page, Memcg* memcg, SwapDevice* device) where TC : struct, IMemoryController
+    {
+        if (!TC.CommitLrucare(cpu, page, memcg, anon: true)) Cancel<TC>(cpu, memcg, 1);
+        if (PageOps.Test(page, PageFlags.SwapCache)) SwapRecord.Uncharge<TC>(cpu, device, SwapCache.EntryOf(page));
     }
 
     /// <summary>Gives back a charge that was never committed.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static void Cancel<TC>(in ThisCpu cpu, Memcg* memcg, int pages) where TC : struct, IMemoryController
     {
         if (!Memcg.IsRoot(memcg)) TC.Cancel(cpu, memcg, pages);

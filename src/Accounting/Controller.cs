@@ -87,6 +87,37 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     [MethodImpl(Inline)]
     public static Memcg* OwnerOf(Page* page, out bool used) => TPageCgroup.OwnerOf(page, out used);
 
+    /// <inheritdoc/>
+    public static bool CommitLrucare(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon)
+    {
+        var change = new CommitSwitch<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>> { Memcg = memcg, Anon = anon };
+        TLru.Rehome<TLru, TPageCgroup, CommitSwitch<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>>(cpu, page, ref change);
+        return change.Done;
+    }
+
+    /// <inheritdoc/>
+    public static bool MoveCharge(in ThisCpu cpu, Page* old, Page* page, bool lrucare)
+    {
+        if (!lrucare) return TPageCgroup.MoveCharge<TPageCgroup, TLru>(cpu, old, page);
+        var take = new TakeSwitch<TPageCgroup, TLru>();
+        TLru.Rehome<TLru, TPageCgroup, TakeSwitch<TPageCgroup, TLru>>(cpu, old, ref take);
+        if (take.Owner == null) return false;
+        var give = new GiveSwitch<TPageCgroup, TLru> { Owner = take.Owner, Anon = PageMapping.IsAnon(page) };
+        TLru.Rehome<TLru, TPageCgroup, GiveSwitch<TPageCgroup, TLru>>(cpu, page, ref give);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public static bool ReleaseMemsw(in ThisCpu cpu, Page* page, out Memcg* owner, out ClearedCharge charge) =>
+        TPageCgroup.ReleaseMemsw<TPageCgroup, TLru>(cpu, page, out owner, out charge);
+    /// <inheritdoc/>
+    public static bool MoveAccount(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, out ClearedCharge charge) =>
+        TPageCgroup.MoveAccount<TPageCgroup, TLru>(cpu, page, from, to, out charge);
+    /// <inheritdoc/>
+    public static void SetMigrating(in ThisCpu cpu, Page* page, bool migrating) => TPageCgroup.SetMigrating(cpu, page, migrating);
+    /// <inheritdoc/>
+    public static bool ChargesInsertedPages => TPageCgroup.ChargesInsertedPages;
+
     // Lru
 
     /// <inheritdoc/>
@@ -148,6 +179,34 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     public static Memcg* KmemOwnerOf(SlabCache* cache) => TKmem.OwnerOf(cache);
     /// <inheritdoc/>
     public static bool LeavesResidue => TKmem.LeavesResidue;
+
+    /// <inheritdoc/>
+    public static bool ChargesSwapIn(in ThisCpu cpu, Page* page) =>
+        TUncharge.ChargesSwapIn<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page);
+    /// <inheritdoc/>
+    public static void OnSwapCacheDeleted(in ThisCpu cpu, Page* page, SwapEntry entry, bool swapOut) =>
+        TUncharge.OnSwapCacheDeleted<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page, entry, swapOut);
+    /// <inheritdoc/>
+    public static void OnSwapOut(in ThisCpu cpu, Page* page, SwapEntry entry) =>
+        TUncharge.OnSwapOut<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page, entry);
+    /// <inheritdoc/>
+    public static bool OnMigratePrepare(in ThisCpu cpu, Page* old, Page* page) =>
+        TUncharge.OnMigratePrepare<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, old, page);
+    /// <inheritdoc/>
+    public static void OnMigrateEnd(in ThisCpu cpu, Page* old, Page* page, bool ok) =>
+        TUncharge.OnMigrateEnd<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, old, page, ok);
+    /// <inheritdoc/>
+    public static void OnMigrated(in ThisCpu cpu, Page* old, Page* page) =>
+        TUncharge.OnMigrated<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, old, page);
+    /// <inheritdoc/>
+    public static void OnReplaced(in ThisCpu cpu, Page* old, Page* page) =>
+        TUncharge.OnReplaced<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, old, page);
+    /// <inheritdoc/>
+    [MethodImpl(Inline)]
+    public static void OnBatchBegin(in ThisCpu cpu) => TUncharge.OnBatchBegin(cpu);
+    /// <inheritdoc/>
+    [MethodImpl(Inline)]
+    public static void OnBatchEnd(in ThisCpu cpu) => TUncharge.OnBatchEnd<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu);
 
     // Life
 

@@ -71,8 +71,19 @@ public static class Eras
         new(Axis.LruLock, "ticket", "ticket (2.6.25 to 4.1)"),
         new(Axis.LruLock, "mcs", "queued (today's idea)"),
         new(Axis.Uncharge, "AtFinalPut", "after the last reference is gone, gathered per owner (3.17)"),
+        new(Axis.Uncharge, "AtUnmap27", "at unmap and cache removal (2.6.27)"),
+        new(Axis.Uncharge, "AtUnmap29", "the same with memory+swap (2.6.29)"),
+        new(Axis.Uncharge, "AtUnmap32", "the same in batches (3.2 to 3.16)"),
+        new(Axis.Residents, "ForceEmpty", "uncharged by force, then nobody's (2.6.27)"),
+        new(Axis.Residents, "MoveToParent", "become the parent's at offline (2.6.29 to 3.18)"),
         new(Axis.Residents, "PinPerPage", "a css reference per counted page (3.19)"),
         new(Axis.Kmem, "None", "kernel objects are charged to nobody (nokmem)"),
+        new(Axis.Kmem, "PerCachePin", "a copy of each cache per group, which holds the group until it is empty (3.14)"),
+        new(Axis.Kmem, "ReparentCaches", "copies become the parent's at offline (2014, not merged)"),
+        new(Axis.Kmem, "ReparentCachesRef", "the same, a percpu_ref per copy (5.3)"),
+        new(Axis.Kmem, "ReparentPointerByPage", "slab pages name a counted pointer to the group (2019, patch 2)"),
+        new(Axis.Kmem, "ReparentPointer", "objects name it, caches are shared (2019, whole series)"),
+        new(Axis.Kmem, "ObjCgroup", "objects name an obj_cgroup, bytes are stocked per CPU (5.9 to 6.18)"),
     ];
 
     /// <summary>Every era all of whose answers are built.</summary>
@@ -80,6 +91,12 @@ public static class Eras
     [
         new("3.19", "Johannes Weiner", "2015-02", "mm: memcontrol: lockless page counters; page->mem_cgroup", "released",
             ["PageCounter40", "SingleSlot32", "OwnerWord", "ZoneLruLock", "ticket", "AtFinalPut", "PinPerPage", "None"]),
+        new("5.3", "Roman Gushchin", "2019-09", "mm: reparent slab memory on cgroup removal", "released",
+            ["PageCounter40", "SingleSlot32", "OwnerWord", "ZoneLruLock", "mcs", "AtFinalPut", "PinPerPage", "ReparentCachesRef"]),
+        new("rfc-2019-ptr", "Roman Gushchin", "2019-09-05", "mm: memcg: introduce mem_cgroup_ptr", "RFC; became obj_cgroup in 5.9",
+            ["PageCounter40", "SingleSlot32", "OwnerWord", "ZoneLruLock", "mcs", "AtFinalPut", "PinPerPage", "ReparentPointer"]),
+        new("5.9", "Roman Gushchin", "2020-10", "The new cgroup slab memory controller", "released",
+            ["PageCounter40", "SingleSlot32", "OwnerWord", "ZoneLruLock", "mcs", "AtFinalPut", "PinPerPage", "ObjCgroup"]),
     ];
 
     /// <summary>The era of this name, or null.</summary>

@@ -32,12 +32,12 @@ public enum UnchargeType
     FinalPut,
 }
 
-/// <summary>What a page gave back when its owner was cleared, in pages per counter.</summary>
-public readonly record struct ClearedCharge(int Memory, int Memsw, int Anon, int File)
-{
-    /// <summary>Pages that were charged, of whatever kind.</summary>
-    public int Pages => Anon + File;
-}
+/// <summary>What a page gave back when its owner was cleared.</summary>
+/// <param name="Memory">Pages for the memory counter.</param>
+/// <param name="Memsw">Pages for memory+swap.</param>
+/// <param name="Pages">Pages for the statistics.</param>
+/// <param name="Anon">Of those, anonymous ones.</param>
+public readonly record struct ClearedCharge(int Memory, int Memsw, int Pages, int Anon);
 
 /// <summary>Where a charge was refused.</summary>
 public unsafe struct Refusal
@@ -101,6 +101,19 @@ public unsafe interface IMemoryController
     /// <summary>The page's owner; used says whether it is charged.</summary>
     static abstract Memcg* OwnerOf(Page* page, out bool used);
 
+    /// <summary>The same for a page that may be on a list already (lrucare); the page is locked.</summary>
+    static abstract bool CommitLrucare(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon);
+    /// <summary>The charge of old becomes page's, counters and statistics untouched; lrucare when either may be on a list. Both locked.</summary>
+    static abstract bool MoveCharge(in ThisCpu cpu, Page* old, Page* page, bool lrucare);
+    /// <summary>The memsw part of a frozen page goes to its swap entry; charge is what the caller subtracts at once.</summary>
+    static abstract bool ReleaseMemsw(in ThisCpu cpu, Page* page, out Memcg* owner, out ClearedCharge charge);
+    /// <summary>An isolated, locked page changes hands; to is null for nobody. Counters and statistics are the caller's.</summary>
+    static abstract bool MoveAccount(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, out ClearedCharge charge);
+    /// <summary>The mark that keeps an unmapped page charged while it migrates.</summary>
+    static abstract void SetMigrating(in ThisCpu cpu, Page* page, bool migrating);
+    /// <summary>Are device pages charged when they are inserted?</summary>
+    static abstract bool ChargesInsertedPages { get; }
+
     // Lru
 
     /// <summary>Puts pages on their lists; they come from a pagevec, whose references keep them alive.</summary>
@@ -155,6 +168,25 @@ public unsafe interface IMemoryController
     static abstract Memcg* KmemOwnerOf(SlabCache* cache);
     /// <summary>May a dead group's own counter be above 0 when it is released?</summary>
     static abstract bool LeavesResidue { get; }
+
+    /// <summary>Must a swap-in charge for this locked swap-cache page?</summary>
+    static abstract bool ChargesSwapIn(in ThisCpu cpu, Page* page);
+    /// <summary>The page left the swap cache; the swap lock is held. swapOut: entry is still in use.</summary>
+    static abstract void OnSwapCacheDeleted(in ThisCpu cpu, Page* page, SwapEntry entry, bool swapOut);
+    /// <summary>Reclaim is about to take a frozen page out of the swap cache; the swap cache's lock is held.</summary>
+    static abstract void OnSwapOut(in ThisCpu cpu, Page* page, SwapEntry entry);
+    /// <summary>old is about to be unmapped and copied to page; both locked. False: no charge to be had.</summary>
+    static abstract bool OnMigratePrepare(in ThisCpu cpu, Page* old, Page* page);
+    /// <summary>Migration is over; the page that is used is mapped again.</summary>
+    static abstract void OnMigrateEnd(in ThisCpu cpu, Page* old, Page* page, bool ok);
+    /// <summary>page has replaced old everywhere; both locked and on no list; not yet mapped.</summary>
+    static abstract void OnMigrated(in ThisCpu cpu, Page* old, Page* page);
+    /// <summary>page has replaced old in the page cache; both locked, either may be on a list.</summary>
+    static abstract void OnReplaced(in ThisCpu cpu, Page* old, Page* page);
+    /// <summary>A run of unmaps or removals begins; nests.</summary>
+    static abstract void OnBatchBegin(in ThisCpu cpu);
+    /// <summary>It ends.</summary>
+    static abstract void OnBatchEnd(in ThisCpu cpu);
 
     // Life
 

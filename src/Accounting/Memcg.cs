@@ -59,6 +59,13 @@ public unsafe struct Memcg
     /// <summary>A: charges refused after the last round (Linux v2: events max; v1: part of failcnt).</summary>
     [FieldOffset(392)] public AtomicLong ChargesFailed;
 
+    /// <summary>A: movers of this group's pages at work; above 0, <see cref="PageStat"/> takes <see cref="MoveLock"/> (Linux: moving_account).</summary>
+    [FieldOffset(408)] public AtomicInt Moving;
+    /// <summary>Irq-safe: held around the change of one page's owner and statistics (Linux: move_lock).</summary>
+    [FieldOffset(416)] public LockWord MoveLock;
+    /// <summary>I: where this group's counts begin in each CPU's statistics, so that the hot path adds and does not multiply.</summary>
+    [FieldOffset(400)] public Guarded<nint> StatOffset;
+
     /// <summary>A design's own state.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T* Slot<T>(Memcg* memcg, int offset) where T : unmanaged => (T*)((byte*)memcg + offset);
@@ -93,7 +100,7 @@ public unsafe struct Memcg
     /// <summary>What memcg counts on this CPU.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static MemcgStatCpu* OnCpu(in ThisCpu cpu, Memcg* memcg) =>
-        (MemcgStatCpu*)(Guarded<nint>.Get(&AccountingCpu.Of(cpu)->StatBase) + (nint)Guarded<int>.Get(&memcg->Id) * MemcgStatCpu.Bytes);
+        (MemcgStatCpu*)(Guarded<nint>.Get(&AccountingCpu.Of(cpu)->StatBase) + Guarded<nint>.Get(&memcg->StatOffset));
 }
 
 /// <summary>What a group has on one node. Linux: struct mem_cgroup_per_zone (to 4.7), mem_cgroup_per_node.</summary>

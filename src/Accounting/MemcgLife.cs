@@ -73,6 +73,8 @@ public static unsafe class MemcgLife
         AtomicInt.Init(&memcg->Tasks, 0);
         AtomicLong.Init(&memcg->ReclaimRounds, 0);
         AtomicLong.Init(&memcg->ChargesFailed, 0);
+        AtomicInt.Init(&memcg->Moving, 0);
+        TestAndSetLock.Init(&memcg->MoveLock);
         Guarded<int>.Set(&memcg->Css.OnlineChildren, 0);
         Guarded<nint>.Set(&memcg->Css.OfflineFunction, (nint)(delegate*<in ThisCpu, Memcg*, void>)&OfflineDesigns<TC>);
         Guarded<nint>.Set(&memcg->Css.FreeFunction, (nint)(delegate*<in ThisCpu, Memcg*, void>)&FreeDesigns<TC>);

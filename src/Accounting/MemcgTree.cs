@@ -54,6 +54,15 @@ public unsafe struct MemcgTree
     /// <summary>L: css_set_lock: which group a task is in; inside <see cref="Lock"/>. Lists of mem_cgroup_ptr too (2019).</summary>
     [FieldOffset(248)] public LockWord CssSetLock;
 
+    /// <summary>I: the swap device (SwapDevice*), 0 without swap.</summary>
+    [FieldOffset(192)] public Guarded<nint> Swap;
+    /// <summary>I: the page cache (PageCache*).</summary>
+    [FieldOffset(200)] public Guarded<nint> PageCache;
+    /// <summary>Leaf lock of the soft-limit tree, irq-safe; no list lock is ever taken inside and none held outside (C5).</summary>
+    [FieldOffset(208)] public LockWord SoftLimitLock;
+    /// <summary>L: <see cref="SoftLimitLock"/>: updates of the soft-limit tree.</summary>
+    [FieldOffset(216)] public Guarded<long> SoftLimitUpdates;
+
     /// <summary>I: per node the base of its MemcgNode array; <see cref="MaxNodes"/> entries follow.</summary>
     [FieldOffset(256)] public Guarded<nint> NodeBases;
 
@@ -70,5 +79,5 @@ public unsafe struct MemcgTree
 
     /// <summary>Statistics of memcg on one CPU.</summary>
     public static MemcgStatCpu* Stat(MemcgTree* tree, Memcg* memcg, int cpu) =>
-        (MemcgStatCpu*)(Guarded<nint>.Get(&tree->StatBase) + cpu * Guarded<nint>.Get(&tree->StatStride) + (nint)Guarded<int>.Get(&memcg->Id) * MemcgStatCpu.Bytes);
+        (MemcgStatCpu*)(Guarded<nint>.Get(&tree->StatBase) + cpu * Guarded<nint>.Get(&tree->StatStride) + Guarded<nint>.Get(&memcg->StatOffset));
 }

@@ -21,18 +21,18 @@ public sealed class DyingGroup
     public long Pages { get; internal set; }
     /// <summary>CPUs whose byte stock remembers it.</summary>
     public long ByteStocks { get; internal set; }
-    /// <summary>Pointers (2019) whose owner it is.</summary>
-    public long Pointers { get; internal set; }
+    /// <summary>Swap entries that record it.</summary>
+    public long SwapEntries { get; internal set; }
     /// <summary>Removed children that are not freed yet; each holds its parent.</summary>
     public long Children { get; internal set; }
-    /// <summary>References nobody above accounts for: swap entries, ids, or callbacks still to run.</summary>
-    public long Other => References - Caches - KernelPages - Pages - ByteStocks - Pointers - Children;
+    /// <summary>References nobody above accounts for: ids, or callbacks still to run.</summary>
+    public long Other => References - Caches - KernelPages - Pages - ByteStocks - SwapEntries - Children;
 
     /// <summary>One line.</summary>
     public override string ToString()
     {
         (long Count, string What)[] pins =
-            [(Caches, "caches"), (KernelPages, "kernel blocks"), (Pages, "pages"), (ByteStocks, "byte stocks"), (Pointers, "pointers"), (Children, "dying children"), (Other, "other")];
+            [(Caches, "caches"), (KernelPages, "kernel blocks"), (Pages, "pages"), (ByteStocks, "byte stocks"), (SwapEntries, "swap entries"), (Children, "dying children"), (Other, "other")];
         string held = string.Join(", ", pins.Where(p => p.Count != 0).Select(p => string.Create(CultureInfo.InvariantCulture, $"{p.Count} {p.What}")));
         return string.Create(CultureInfo.InvariantCulture, $"group {Id} ({State}): {(held.Length == 0 ? "a grace period" : held)}");
     }
@@ -63,6 +63,7 @@ public static unsafe class DyingGroups
             TC.KmemExplain(in cpu, memcg, group);
             for (int i = 0; i < Guarded<int>.Get(&cpu.Table->Count); i++) userPages[id] += TC.StockedPages(CpuTable.Area(cpu.Table, i), memcg);
             group.Pages = Math.Clamp(userPages[id], 0, Math.Max(0, group.Other));
+            group.SwapEntries = Math.Clamp(MemcgStat.Read(memcg, MemcgStatItem.Swap), 0, Math.Max(0, group.Other));
             found.Add(group);
         }
         return found;
@@ -75,7 +76,7 @@ public static unsafe class DyingGroups
         foreach (DyingGroup g in groups)
         {
             string pin = g.Caches > 0 ? "cache" : g.KernelPages > 0 ? "kernel page" : g.Pages > 0 ? "page" : g.ByteStocks > 0 ? "byte stock"
-                : g.Pointers > 0 ? "pointer" : g.Children > 0 ? "dying child" : g.Other > 0 ? "other" : "grace period";
+                : g.SwapEntries > 0 ? "swap entry" : g.Children > 0 ? "dying child" : g.Other > 0 ? "other" : "grace period";
             by[pin] = by.GetValueOrDefault(pin) + 1;
         }
         return by;

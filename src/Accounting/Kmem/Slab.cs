@@ -61,6 +61,30 @@ public sealed unsafe class Slab
         return names.Count - 1;
     }
 
+    /// <summary>Empties this CPU's stacks of all caches. For a CPU that leaves, and before pages are counted.</summary>
+    public static void DrainLocal<TC>(in ThisCpu cpu) where TC : struct, IMemoryController
+    {
+        SlabState* slab = SlabState.Of(in cpu);
+        if (slab == null) return;
+        // Twice: a slab of an accounted cache that goes frees its vector into another cache's stack.
+        for (int turn = 0; turn < 2; turn++)
+            for (ListHead* at = IntrusiveList.First(&slab->Caches); at != &slab->Caches; at = IntrusiveList.NextOf(at))
+                KmemCache<SlabHook<TC>>.DrainLocal(in cpu, SlabCache.StateOf(SlabCache.OfAll(at)));
+    }
+
+    /// <summary>Frees what kmalloc's own caches keep for copies, when there are none: the last step before all pages must be back. No group is left.</summary>
+    public static void Close(in ThisCpu cpu)
+    {
+        SlabState* slab = SlabState.Of(in cpu);
+        if (slab == null) return;
+        for (ListHead* at = IntrusiveList.First(&slab->Caches); at != &slab->Caches; at = IntrusiveList.NextOf(at))
+        {
+            SlabCache* cache = SlabCache.OfAll(at);
+            if (!IntrusiveList.IsEmpty(&cache->Siblings)) Bug.Fail("slab: closed while a cache has copies", Guarded<int>.Get(&cache->Id));
+            Kmalloc.Free(in cpu, AtomicPtr<CacheSlots>.Exchange(&cache->Slots, null));
+        }
+    }
+
     /// <summary>Every cache, as /sys/kernel/slab lists them; at quiescence.</summary>
     public IReadOnlyList<SlabInfo> List<TC>() where TC : struct, IMemoryController
     {

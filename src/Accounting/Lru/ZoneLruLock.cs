@@ -112,8 +112,9 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     {
         long flags = AtomicLong.Load(&page->Flags);
         if ((flags & PageFlags.Lru) != 0) Bug.Fail("lru: page added twice (page, flags)", (long)page, flags);
+        Lruvec* vec = VecOf<TPc>(cpu, page, node); // before the bit: off the lists, an owner that no longer pays means nothing
         PageOps.Set(page, PageFlags.Lru);
-        Lruvec.Add(VecOf<TPc>(cpu, page, node), page, Lruvec.ListOf(flags));
+        Lruvec.Add(vec, page, Lruvec.ListOf(flags));
     }
 
     /// <inheritdoc/>
@@ -203,6 +204,21 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
             if (tail) Lruvec.AddTail(vec, page, Lruvec.ListOf(flags | set));
             else Lruvec.Add(vec, page, Lruvec.ListOf(flags | set));
         }
+        hold.Unlock(cpu);
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>lrucare of 3.3: one hold of the zone's lock, so an isolator that has the page off its list puts it back under the new owner (B4).</remarks>
+    public static void Rehome<TSelf, TPc, TSwitch>(in ThisCpu cpu, Page* page, ref TSwitch change)
+        where TSelf : struct, ILruDesign where TPc : struct, IPageCgroupDesign where TSwitch : struct, IOwnerSwitch
+    {
+        var hold = new Hold();
+        int node = hold.Relock(cpu, page);
+        long flags = AtomicLong.Load(&page->Flags);
+        bool listed = (flags & PageFlags.Lru) != 0;
+        if (listed) Lruvec.Delete(VecOf<TPc>(cpu, page, node), page, Lruvec.ListOf(flags));
+        change.Run(cpu, page);
+        if (listed) Lruvec.Add(VecOf<TPc>(cpu, page, node), page, Lruvec.ListOf(flags));
         hold.Unlock(cpu);
     }
 

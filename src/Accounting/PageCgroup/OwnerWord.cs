@@ -57,8 +57,7 @@ public readonly unsafe struct OwnerWord : IPageCgroupDesign
         }
         TLru.OnDisowned(cpu, page, owner);
         AtomicLong.Store(&page->Memcg, 0);
-        bool anon = PageMapping.IsAnon(page);
-        charge = new ClearedCharge(1, 1, anon ? 1 : 0, anon ? 0 : 1);
+        charge = new ClearedCharge(1, 1, 1, PageMapping.AnonBitOf(page));
         return true;
     }
 

@@ -14,44 +14,17 @@ namespace MemcgNative.Accounting;
 /// <see cref="Flush{TC}"/> because its counters still hold what was gathered (C11: a design without a reference per counted page must
 /// take one here).
 /// </remarks>
-public unsafe ref struct UnchargeGather
+public static unsafe class UnchargeGather
 {
-    private Memcg* owner;
-    private int memory, memsw, anon, file;
-
-    /// <summary>Adds one page whose owner has just been cleared.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Add<TC>(in ThisCpu cpu, Memcg* memcg, in ClearedCharge charge) where TC : struct, IMemoryController
-    {
-        if (memcg != owner)
-        {
-            if (owner != null) Flush<TC>(cpu);
-            owner = memcg;
-        }
-        memory += charge.Memory;
-        memsw += charge.Memsw;
-        anon += charge.Anon;
-        file += charge.File;
-    }
-
-    /// <summary>Gives back what was gathered. By value, so that the gather itself can live in registers.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Flush<TC>(in ThisCpu cpu) where TC : struct, IMemoryController
-    {
-        if (owner == null) return;
-        FlushOwner<TC>(cpu, owner, memory, memsw, anon, file);
-        owner = null;
-        memory = memsw = anon = file = 0;
-    }
-
-    /// <summary>Statistics first, then the counters: the last may let the owner go.</summary>
+    /// <summary>Takes a run of pages off owner's books: statistics first, then the counters, whose pages may hold the last references.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void FlushOwner<TC>(in ThisCpu cpu, Memcg* owner, int memory, int memsw, int anon, int file) where TC : struct, IMemoryController
+    public static void Flush<TC>(in ThisCpu cpu, Memcg* owner, int memory, int memsw, int anon, int file) where TC : struct, IMemoryController
     {
         MemcgStatCpu* stat = Memcg.OnCpu(cpu, owner);
         MemcgStatCpu.Add(stat, MemcgStatItem.Rss, -anon);
         MemcgStatCpu.Add(stat, MemcgStatItem.Cache, -file);
         MemcgStatCpu.Add(stat, MemcgStatItem.PgpgOut, anon + file);
-        TC.UnchargeCounters(cpu, owner, memory, memsw);
+        SoftLimit.Check(cpu, anon + file);
+        if (!Memcg.IsRoot(owner)) TC.UnchargeCounters(cpu, owner, memory, memsw);
     }
 }

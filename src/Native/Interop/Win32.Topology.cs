@@ -29,6 +29,7 @@ internal enum LOGICAL_PROCESSOR_RELATIONSHIP
 }
 
 /// <summary>Opaque: records of variable size that <see cref="WindowsTopology"/> reads as bytes.</summary>
+[StructLayout(LayoutKind.Sequential)]
 internal struct SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX
 {
     /// <summary>Kind of record.</summary>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Globalization;
-using Mono.Unix.Native;
 
 namespace MemcgNative.Native;
 
@@ -55,12 +54,7 @@ public static class Errno
     {
         foreach ((int value, string name) in known)
             if (value == errno) return name;
-        try
-        {
-            if (OperatingSystem.IsLinux() && NativeConvert.TryToErrno(errno, out Mono.Unix.Native.Errno e)) return e.ToString();
-        }
-        catch (Exception e) when (PosixHelper.IsMissing(e)) { }
-        return $"error {errno.ToString(CultureInfo.InvariantCulture)}";
+        return PosixHelper.ErrnoName(errno) ?? $"error {errno.ToString(CultureInfo.InvariantCulture)}";
     }
 
     /// <summary>12 for "ENOMEM" or "12".</summary>
@@ -74,12 +68,4 @@ public static class Errno
         }
         return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out errno) && errno > 0;
     }
-}
-
-/// <summary>Every use of Mono.Posix is optional: its native helper has no musl build.</summary>
-internal static class PosixHelper
-{
-    /// <summary>True for the exceptions of a helper library that did not load.</summary>
-    public static bool IsMissing(Exception e) =>
-        e is DllNotFoundException or EntryPointNotFoundException or BadImageFormatException || e is TypeInitializationException { InnerException: { } inner } && IsMissing(inner);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Globalization;
 using System.Runtime.Versioning;
-using Mono.Unix.Native;
 
 namespace MemcgNative.Native;
 
@@ -30,7 +29,7 @@ public sealed unsafe partial class Placement
             {
                 // Forbidden or not built in. With one node there is nothing to ask but presence, which mincore tells.
                 List<NodeId> nodes = HugePages.MemoryNodes();
-                long? present = nodes.Count == 1 ? PresentFrames(start, bytes, frame) : null;
+                long? present = nodes.Count == 1 ? PosixHelper.PresentPages(start, bytes) * (long)SystemFacts.PageBytes / (long)frame : null;
                 if (present is null) untold = (frames, -r);
                 else
                 {
@@ -60,22 +59,6 @@ public sealed unsafe partial class Placement
             RegionBytes = bytes,
             Pages = kind,
         };
-    }
-
-    /// <summary>mincore through Mono.Posix; null where its helper does not load.</summary>
-    private static long? PresentFrames(byte* start, nuint bytes, nuint frame)
-    {
-        try
-        {
-            byte[] present = new byte[bytes / SystemFacts.PageBytes];
-            if (Syscall.mincore((nint)start, bytes, present) != 0) return null;
-            long basePages = present.LongCount(b => (b & 1) != 0);
-            return basePages * (long)SystemFacts.PageBytes / (long)frame;
-        }
-        catch (Exception e) when (PosixHelper.IsMissing(e))
-        {
-            return null;
-        }
     }
 
     private static long? ReadKind(byte* start, nuint bytes, PageKind kind)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Globalization;
 using System.Runtime.InteropServices;
-using Mono.Unix.Native;
 
 namespace MemcgNative.Native;
 
@@ -18,18 +17,7 @@ public static class SystemFacts
     public static readonly (int Major, int Minor) KernelVersion = ParseVersion(KernelRelease);
 
     /// <summary>CPUs the kernel may ever bring up (_SC_NPROCESSORS_CONF), or those of the runtime where sysconf is not to be had.</summary>
-    public static int ConfiguredCpus
-    {
-        get
-        {
-            try
-            {
-                if (OperatingSystem.IsLinux() && Syscall.sysconf(SysconfName._SC_NPROCESSORS_CONF) is > 0 and var n) return (int)n;
-            }
-            catch (Exception e) when (PosixHelper.IsMissing(e)) { }
-            return Environment.ProcessorCount;
-        }
-    }
+    public static int ConfiguredCpus => (int)(PosixHelper.ConfiguredCpus() ?? Environment.ProcessorCount);
 
     /// <summary>True when the running kernel is at least this; what cannot be read counts as new.</summary>
     public static bool KernelAtLeast(int major, int minor) =>
@@ -44,13 +32,6 @@ public static class SystemFacts
             && int.TryParse(part[1], NumberStyles.None, CultureInfo.InvariantCulture, out int minor) ? (major, minor) : (0, 0);
     }
 
-    private static string ReadRelease()
-    {
-        try
-        {
-            if (OperatingSystem.IsLinux() && Syscall.uname(out Utsname name) == 0) return name.release;
-        }
-        catch (Exception e) when (PosixHelper.IsMissing(e)) { }
-        return SysText.TryRead("/proc/sys/kernel/osrelease") ?? RuntimeInformation.OSDescription;
-    }
+    private static string ReadRelease() =>
+        PosixHelper.Release() ?? SysText.TryRead("/proc/sys/kernel/osrelease") ?? RuntimeInformation.OSDescription;
 }

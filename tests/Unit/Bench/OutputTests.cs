@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.Text.Json;
+using MemcgNative.Bench;
+using MemcgNative.Native;
+using Xunit;
+
+namespace MemcgNative.Tests.Unit;
+
+public sealed class OutputTests
+{
+    private static CliEnvironment Env(bool terminal, params (string Name, string Value)[] variables) => new()
+    {
+        OutIsTerminal = terminal,
+        Variable = name => Array.Find(variables, v => v.Name == name).Value,
+    };
+
+    private static string List(CliEnvironment environment, params string[] more) => CliBox.Run("", ["list", "axes", .. more], environment).Out;
+
+    [Fact]
+    public void Redirected_output_has_no_escapes_and_no_wrapped_cell()
+    {
+        string text = List(Env(false, ("TERM", "xterm"), ("COLUMNS", "40")));
+        Assert.DoesNotContain('\u001b', text);
+        Assert.Contains("PageCounter192 atomic add per level, usage alone on its line, 192 bytes (6.18)", text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("NO_COLOR", "1")]
+    [InlineData("TERM", "dumb")]
+    public void A_terminal_that_wants_no_escapes_gets_none(string name, string value) =>
+        Assert.DoesNotContain('\u001b', List(Env(true, ("COLUMNS", "200"), (name, value))));
+
+    [Theory]
+    [InlineData("80")]
+    [InlineData("200")]
+    public void Plain_text_has_only_ascii_where_the_locale_asks_for_it(string columns)
+    {
+        string text = List(Env(true, ("TERM", "xterm"), ("COLUMNS", columns)), "--color", "never");
+        Assert.All(text, c => Assert.True(c < 128, $"'{c}'"));
+        Assert.All(CliBox.Run("two-sockets", ["topology"]).Out, c => Assert.True(c < 128, $"'{c}'"));
+    }
+
+    [Fact]
+    public void Help_and_version_are_results_and_go_to_stdout()
+    {
+        CliBox.Answer help = CliBox.Run("run", "--help"), version = CliBox.Run("--version");
+        Assert.Equal((0, "", 0, ""), (help.Code, help.Error, version.Code, version.Error));
+        Assert.Contains("--place", help.Out, StringComparison.Ordinal);
+        Assert.Matches(@"^\d+\.\d+\.\d+", version.Out);
+    }
+
+    [Fact]
+    public void A_dry_run_names_thread_cpu_and_node_and_touches_no_machine()
+    {
+        int before = OsFault.Count(OsCall.Mmap);
+        CliBox.Answer plan = CliBox.Run("pack:2 numa:2 core:2 pu:2", CliBox.Split("run fault -C node:3 -t 2 -m remote --dry-run --seed 7"));
+        Assert.Equal((0, ""), (plan.Code, plan.Error));
+        Assert.Contains("thread   0 -> cpu 12 -> node 3", plan.Out, StringComparison.Ordinal);
+        Assert.Contains("memory   remote: node 0: 16384 frames, 64M in 4K pages, mem_map 1M", plan.Out, StringComparison.Ordinal);
+        Assert.Equal(before, OsFault.Count(OsCall.Mmap));
+    }
+
+    [Fact]
+    public void A_sweep_without_options_compares_local_memory_with_every_other_node_and_stays_under_a_minute()
+    {
+        foreach (string machine in (string[])["vm-one-node", "two-sockets", "eight-nodes-256-cpus", "1280-cpus", "nodes-4-to-7", "cxl", "memory-less-node"])
+        {
+            CliBox.Answer plan = CliBox.Run(machine, CliBox.Split("sweep --dry-run --format json"));
+            Assert.Equal((0, ""), (plan.Code, plan.Error));
+            using var json = JsonDocument.Parse(plan.Out);
+            Topology t = Machines.Load(machine);
+            Assert.Equal(t.Nodes.Count(n => n.HasMemory && n.IsAllowed), json.RootElement.GetProperty("scenario").GetProperty("mem").GetArrayLength());
+            Assert.InRange(json.RootElement.GetProperty("estimate_ns").GetInt64(), 1, 60_000_000_000);
+        }
+    }
+
+    [Fact]
+    public void A_result_never_holds_nan_and_says_why_a_value_is_missing()
+    {
+        Assert.Null(Finite.OrNull(double.NaN));
+        Assert.Null(Finite.OrNull(double.PositiveInfinity));
+        Assert.Equal(1, Finite.OrNull(1));
+        var model = new CounterModel(double.NaN, "op", null);
+        Assert.Throws<ArgumentException>(() => JsonSerializer.Serialize(model, ResultJson.Default.CounterModel));
+    }
+
+    [Fact]
+    public void The_schema_in_the_repository_is_what_the_types_say()
+    {
+        string path = Path.Combine(ResultSchema.Directory, "result-1.json");
+        if (Environment.GetEnvironmentVariable("MEMCGNATIVE_UPDATE_FIXTURES") == "1") File.WriteAllText(path, ResultSchema.Text());
+        Assert.Equal(File.ReadAllText(path), ResultSchema.Text());
+    }
+
+    [Fact]
+    public void Two_models_run_in_the_same_rounds_and_the_second_is_set_against_the_first()
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Skip("runs on Linux");
+        CliBox.Answer answer = CliBox.Run(CliBox.Split("run charge-uncharge -q -t 1 -d 20ms -r 3 -w 20ms -M 3.19 -M 3.19,stock=None --format json"));
+        Assert.Equal((0, ""), (answer.Code, answer.Error));
+        using var json = JsonDocument.Parse(answer.Out);
+        Assert.Equal(["3.19", "3.19,stock=None"], json.RootElement.GetProperty("points").EnumerateArray().Select(p => p.GetProperty("model").GetString()!));
+        JsonElement ratio = Assert.Single(json.RootElement.GetProperty("ratios").EnumerateArray());
+        Assert.Equal(("3.19,stock=None", "3.19"), (ratio.GetProperty("model").GetString(), ratio.GetProperty("against").GetString()));
+        Assert.True(ratio.GetProperty("ratio").GetDouble() > 2, "a locked add per level costs more than the stock");
+    }
+
+    [Fact]
+    public void A_short_run_gives_one_json_document_with_the_proof_beside_the_numbers()
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Skip("runs on Linux");
+        CliBox.Answer answer = CliBox.Run(CliBox.Split("run fault -q -t 1 -d 4ms -r 3 -w 20ms --depth 2 --private --format json --seed 7"));
+        Assert.Equal((0, ""), (answer.Code, answer.Error));
+        using var json = JsonDocument.Parse(answer.Out);
+        JsonElement root = json.RootElement, point = root.GetProperty("points")[0];
+        Assert.Equal("0x7", root.GetProperty("seed").GetString());
+        Assert.Equal(3, point.GetProperty("throughput_ops_per_s").GetProperty("samples").GetArrayLength());
+        Assert.Equal("as_asked", point.GetProperty("placement").GetProperty("verdict").GetString());
+        Assert.True(point.GetProperty("books").GetProperty("balanced").GetBoolean());
+        Assert.Equal(0, root.GetProperty("runtime").GetProperty("managed_bytes").GetInt64());
+        Assert.Equal(0, root.GetProperty("runtime").GetProperty("collections").GetInt32());
+        Assert.All(point.GetProperty("counters").EnumerateObject(), c =>
+            Assert.True(c.Value.GetProperty("value").ValueKind == JsonValueKind.Null ? c.Value.GetProperty("reason").GetString()!.Length > 5
+                : c.Value.GetProperty("value").GetDouble() >= 0));
+        Assert.DoesNotContain("NaN", answer.Out, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("stock=None")]
+    [InlineData("stock=SingleSlot64,counter=PageCounter192")]
+    [InlineData("stock=SevenSlot64,lru.lock=mcs")]
+    [InlineData("lru.lock=tas")]
+    public void Every_answer_can_be_run_and_its_books_balance(string overrides)
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Skip("runs on Linux");
+        CliBox.Answer answer = CliBox.Run(CliBox.Split($"sweep -q -d 2ms -r 1 -w 5ms --groups 3 --depth 3 --limit 1M -M 3.19,{overrides} --format json"));
+        Assert.Equal((0, ""), (answer.Code, answer.Error));
+        Assert.DoesNotContain("\"balanced\": false", answer.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Fake_nodes_are_run_and_said_to_mean_no_distance()
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Skip("runs on Linux");
+        CliBox.Answer answer = CliBox.Run(CliBox.Split("run fault -q -d 2ms -r 1 -w 5ms --fake-nodes 4"));
+        Assert.Equal((0, ""), (answer.Code, answer.Error));
+        Assert.Contains("fake nodes: distances mean nothing", answer.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_c_twin_runs_in_the_same_rounds_or_says_that_there_is_no_compiler()
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Skip("runs on Linux");
+        CliBox.Answer none = CliBox.Run("", CliBox.Split("run alloc-free -q --twin"), new CliEnvironment { Variable = n => n == "CC" ? "/no/such/cc" : null });
+        Assert.Equal((3, "memcgnative: --twin: no C compiler here (/no/such/cc). Install one (apt-get install gcc), name it in CC, or leave --twin out"
+            + Environment.NewLine), (none.Code, none.Error));
+        if (!File.Exists("/usr/bin/cc")) Assert.Skip("no C compiler");
+        foreach (string workload in (string[])["alloc-free", "charge-uncharge"])
+        {
+            CliBox.Answer answer = CliBox.Run("", CliBox.Split($"run {workload} -q -t 1 -d 20ms -r 2 -w 5ms --twin --format json"));
+            Assert.Equal((0, ""), (answer.Code, answer.Error));
+            using var json = JsonDocument.Parse(answer.Out);
+            JsonElement twin = json.RootElement.GetProperty("ratios")[0];
+            Assert.Equal(0, twin.GetProperty("failed").GetInt64());
+            Assert.True(json.RootElement.GetProperty("points")[0].GetProperty("books").GetProperty("balanced").GetBoolean());
+        }
+    }
+}
