@@ -8,7 +8,8 @@ namespace MemcgNative.Bench;
 /// <param name="What">One line for `memcgnative list workloads`.</param>
 /// <param name="Operation">What one operation is.</param>
 /// <param name="TwinFile">Source of its C twin under bench/twins, if there is one.</param>
-internal sealed record WorkloadInfo(string Name, string What, string Operation, string? TwinFile);
+/// <param name="ByName">Not part of a sweep of everything: says something only under a model with an answer on the kmem axis.</param>
+internal sealed record WorkloadInfo(string Name, string What, string Operation, string? TwinFile, bool ByName = false);
 
 /// <summary>The workloads there are.</summary>
 internal static class WorkloadList
@@ -18,11 +19,11 @@ internal static class WorkloadList
         new("fault", "a page's whole life: allocate, charge, map, LRU, touch, unmap, final put", "one page from fault to final put; 1 in 32 carries the release of 32", null),
         new("charge-uncharge", "charge and uncharge alone, served by the stock where there is one", "one page charged, committed, uncharged in a gather of 32", "charge.c"),
         new("alloc-free", "order-0 pages off and onto the per-CPU list", "one page taken and given back, 16 at a time", "pcp.c"),
-        new("dentries", "kernel objects that outlive their group", "one object of 192 bytes allocated, one freed; 1 in 4096 carries the end of a group and the making of another", null),
-        new("offline-with-kmem", "groups removed while their objects live", "one group made, filled with 32 objects, removed; 32 older objects freed", null),
-        new("remote-free", "kernel objects allocated on one CPU and freed on the next", "one object allocated, one of the neighbour's freed", null),
-        new("cache-churn", "caches created and destroyed", "one cache made, used once, destroyed", null),
-        new("pipes", "short-lived kernel pages", "one charged page taken and given back, 16 at a time", null),
+        new("dentries", "kernel objects that outlive their group", "one object of 192 bytes allocated, one freed; 1 in 4096 carries the change to another group", null, ByName: true),
+        new("offline-with-kmem", "groups removed while their objects live", "one group made, filled with 32 objects, removed; 32 older objects freed", null, ByName: true),
+        new("remote-free", "kernel objects allocated on one CPU and freed on the next", "one object allocated, one of the neighbour's freed", null, ByName: true),
+        new("cache-churn", "caches created and destroyed", "one cache made, used once, destroyed", null, ByName: true),
+        new("pipes", "short-lived kernel pages", "one charged page taken and given back, 16 at a time", null, ByName: true),
     ];
 
     /// <exception cref="UsageException">Not a workload.</exception>

@@ -156,7 +156,8 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
 
     /// <inheritdoc/>
     [MethodImpl(Inline)]
-    public static void* KmemAlloc(in ThisCpu cpu, SlabCache* cache, Memcg* memcg, Gfp gfp) => TKmem.Alloc<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, cache, memcg, gfp);
+    public static void* KmemAlloc(in ThisCpu cpu, SlabCache* cache, Memcg* memcg, Gfp gfp) =>
+        TKmem.Alloc<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, cache, memcg, gfp);
     /// <inheritdoc/>
     [MethodImpl(Inline)]
     public static void KmemFree(in ThisCpu cpu, Page* slab, void* obj) => TKmem.Free<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, slab, obj);
@@ -164,11 +165,14 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     public static bool TryChargePages(in ThisCpu cpu, Page* page, Order order, Memcg* memcg, Gfp gfp) =>
         TKmem.TryChargePages<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page, order, memcg, gfp);
     /// <inheritdoc/>
-    public static void UnchargePages(in ThisCpu cpu, Page* page, Order order) => TKmem.UnchargePages<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page, order);
+    public static void UnchargePages(in ThisCpu cpu, Page* page, Order order) =>
+        TKmem.UnchargePages<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page, order);
     /// <inheritdoc/>
-    public static bool OnNewSlab(in ThisCpu cpu, SlabCache* cache, Page* slab, Gfp gfp) => TKmem.OnNewSlab<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, cache, slab, gfp);
+    public static bool OnNewSlab(in ThisCpu cpu, SlabCache* cache, Page* slab, Gfp gfp) =>
+        TKmem.OnNewSlab<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, cache, slab, gfp);
     /// <inheritdoc/>
-    public static void OnSlabRelease(in ThisCpu cpu, SlabCache* cache, Page* slab) => TKmem.OnSlabRelease<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, cache, slab);
+    public static void OnSlabRelease(in ThisCpu cpu, SlabCache* cache, Page* slab) =>
+        TKmem.OnSlabRelease<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, cache, slab);
     /// <inheritdoc/>
     public static void OnCacheGone(in ThisCpu cpu, SlabCache* cache) => TKmem.OnCacheGone(cpu, cache);
     /// <inheritdoc/>

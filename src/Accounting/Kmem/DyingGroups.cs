@@ -32,7 +32,10 @@ public sealed class DyingGroup
     public override string ToString()
     {
         (long Count, string What)[] pins =
-            [(Caches, "caches"), (KernelPages, "kernel blocks"), (Pages, "pages"), (ByteStocks, "byte stocks"), (SwapEntries, "swap entries"), (Children, "dying children"), (Other, "other")];
+        [
+            (Caches, "caches"), (KernelPages, "kernel blocks"), (Pages, "pages"), (ByteStocks, "byte stocks"),
+            (SwapEntries, "swap entries"), (Children, "dying children"), (Other, "other"),
+        ];
         string held = string.Join(", ", pins.Where(p => p.Count != 0).Select(p => string.Create(CultureInfo.InvariantCulture, $"{p.Count} {p.What}")));
         return string.Create(CultureInfo.InvariantCulture, $"group {Id} ({State}): {(held.Length == 0 ? "a grace period" : held)}");
     }
