@@ -123,7 +123,7 @@ case $command in
   run) run "$@" ;;
   test) test_all "$@" ;;
   explore) part Interleavings "$@" ;;
-  torture) part Torture "$@" ;;
+  torture) part Torture torture "$@" ;;
   help | -h | --help) help ;;
   *) fail 2 "$usage" ;;
 esac

@@ -18,7 +18,9 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
     public Instance(InstancePlan plan) : base(plan)
     {
         leaves = new nint[plan.Shape.LeavesFor(Cpus.Count)];
-        accounting = AccountingMemory.Build<TC>(Allocator, Cpus, Memory, new AccountingPlan(MaxGroups: plan.Shape.Depth + leaves.Length + GroupsOfWorkloads + 1));
+        accounting = AccountingMemory.Build<TC>(Allocator, Cpus, Memory,
+            new AccountingPlan(plan.Shape.Depth + leaves.Length + GroupsOfWorkloads + 1,
+                SwapEntries: Cpus.Count * WorkerState.PageSlots) { Slices = SlicePlan.Parse(plan.Model[Axis.LruSlice]) });
         if (plan.Model[Axis.Kmem] != NoKmem.Name) slab = Slab.Build(Allocator, Cpus);
     }
 
@@ -47,13 +49,15 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
     /// <inheritdoc/>
     protected override Lane Bind(string workload, WorkerState* states)
     {
-        long bytes = (sizeof(MmStruct) + MmStruct.TableBytes(WorkerState.PageSlots) + 4095) & ~4095L;
+        long bytes = (FileSpace.Bytes + sizeof(MmStruct) + MmStruct.TableBytes(WorkerState.PageSlots) + 4095) & ~4095L;
         var parts = new MemoryPart[Cpus.Count];
         for (int i = 0; i < parts.Length; i++) parts[i] = new MemoryPart((nuint)bytes, Plan.Topology.Cpu(Cpus.Cpu(i)).Node);
         byte* memory = Memory.Map(parts, MemoryUse.Process);
         for (int i = 0; i < parts.Length; i++)
         {
-            var mm = (MmStruct*)(memory + i * bytes);
+            states[i].File = (FileSpace*)(memory + i * bytes);
+            FileSpace.Init(states[i].File);
+            var mm = (MmStruct*)(states[i].File + 1);
             MmStruct.Init(mm, WorkerState.PageSlots, (byte*)(mm + 1));
             states[i].Mm = mm;
             spaces.Add((nint)mm);
@@ -75,6 +79,11 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
             "remote-free" => Of<RemoteFree<TC>>(),
             "cache-churn" => Of<CacheChurn<TC>>(),
             "pipes" => Of<Pipes<TC>>(),
+            "file-read" => Of<FileRead<TC, Batch32>>(),
+            "truncate" => Of<FileRead<TC, Batch256>>(),
+            "exit-storm" => Of<ExitStorm<TC>>(),
+            "swap-storm" => Of<SwapStorm<TC>>(),
+            "migrate" => Of<Migrate<TC>>(),
             Twins.Charge => Of<ChargeTwin<TC>>(),
             Twins.Alloc => Of<AllocTwin<TC>>(),
             _ => throw new ArgumentOutOfRangeException(nameof(workload), workload, "no such workload"),
@@ -98,6 +107,21 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
         Gang.Do(static (in ThisCpu cpu) => Slab.DrainLocal<TC>(in cpu));
         Gang.Do(static (in ThisCpu cpu) => Slab.Close(in cpu), 1);
         Gang.Do(static (in ThisCpu cpu) => Slab.DrainLocal<TC>(in cpu));
+    }
+
+    /// <inheritdoc/>
+    protected override void Retire(Lane lane, int from, int to)
+    {
+        Gang.Do((in ThisCpu cpu) =>
+        {
+            if (cpu.Index < from) return;
+            lane.Code.Finish(in cpu, lane.States);
+            lane.Code.Prepare(in cpu, lane.States);
+            Mm.LruAddDrain<TC>(in cpu);
+            PageAllocator.DrainLocal(in cpu);
+        }, to);
+        Gang.Do((in ThisCpu cpu) => TC.DrainStocks(in cpu, accounting.Root), 1);
+        Gang.Do(static (in ThisCpu cpu) => Poll.Run(in cpu), to); // each CPU returns its stock
     }
 
     /// <inheritdoc/>

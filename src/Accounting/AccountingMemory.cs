@@ -6,7 +6,11 @@ using MemcgNative.Native;
 namespace MemcgNative.Accounting;
 
 /// <summary>What to build: how many groups the table holds, whether memory+swap is counted, how many places the swap device has, how many buckets the page cache.</summary>
-public sealed record AccountingPlan(int MaxGroups = 1024, bool SwapAccounting = false, int SwapEntries = 0, int PageCacheBuckets = 1024);
+public sealed record AccountingPlan(int MaxGroups = 1024, bool SwapAccounting = false, int SwapEntries = 0, int PageCacheBuckets = 1024)
+{
+    /// <summary>Into how many books a node is cut, and where (Lru axis).</summary>
+    public SlicePlan Slices { get; init; } = SlicePlan.Whole;
+}
 
 /// <summary>
 /// Set-up and end of the accounting core on an allocator: the group table, what each node and each CPU holds of it, the root group.
@@ -29,6 +33,9 @@ public sealed unsafe class AccountingMemory
 
     /// <summary>The tree.</summary>
     public MemcgTree* Tree { get; private set; }
+
+    /// <summary>The cache of page_cgroup objects; null where the design has none.</summary>
+    public KmemCache? PageCgroups { get; private set; }
 
     /// <summary>The root group.</summary>
     public Memcg* Root => MemcgTree.Root(Tree);
@@ -64,6 +71,7 @@ public sealed unsafe class AccountingMemory
         Guarded<nint>.Set(&Tree->Groups, (nint)source.Map([new MemoryPart(Pages((long)Plan.MaxGroups * Memcg.Bytes), first)], MemoryUse.Memcg));
         byte* perNode = source.Map([.. specs.Select(n => new MemoryPart(Pages((long)Plan.MaxGroups * MemcgNode.Bytes), n.Physical))], MemoryUse.MemcgNode);
         for (int i = 0; i < specs.Count; i++) Guarded<nint>.Set(&Tree->NodeBases + i, (nint)(perNode + (nuint)i * Pages((long)Plan.MaxGroups * MemcgNode.Bytes)));
+        MapExtra<TC>(source, specs);
 
         nuint stride = Pages((long)Plan.MaxGroups * MemcgStatCpu.Bytes);
         MemoryPart[] parts = new MemoryPart[cpus.Count];
@@ -77,6 +85,7 @@ public sealed unsafe class AccountingMemory
         Guarded<nint>.Set(&Tree->Swap, (nint)MapSwap(source, first));
         TestAndSetLock.Init(&Tree->SoftLimitLock);
 
+        if (TC.PageCgroupBytes != 0) PageCgroups = new KmemCache(memory, "page_cgroup", TC.PageCgroupBytes);
         nint* nodes = MapNodes<TC>(source, specs, first);
         for (int i = 0; i < cpus.Count; i++)
         {
@@ -85,6 +94,7 @@ public sealed unsafe class AccountingMemory
             GuardedPtr<MemcgTree>.Set(&own->Tree, Tree);
             GuardedPtr<Guarded<nint>>.Set(&own->Nodes, (Guarded<nint>*)nodes);
             Guarded<int>.Set(&own->NodeCount, specs.Count);
+            Guarded<nint>.Set(&own->PageCgroupCache, PageCgroups == null ? 0 : (nint)PageCgroups.State);
             IoQueue.Init<TC>(cpus.Area(i));
             LruDrain.Init<TC>(cpus.Area(i));
             TC.InitCpu(cpus.Area(i));
@@ -99,6 +109,20 @@ public sealed unsafe class AccountingMemory
         }
         IntrusiveList.Init(&Root->Sibling);
         MemcgLife.Init<TC>(Tree, Root, null);
+        TC.OnOnline(cpus.Witness(0), Root);
+    }
+
+    /// <summary>What the Lru axis needs per group and node beyond its slot.</summary>
+    private void MapExtra<TC>(IMemorySource source, IReadOnlyList<NodeSpec> specs) where TC : struct, IMemoryController
+    {
+        nuint[] bytes = [.. specs.Select(n => Pages(Plan.MaxGroups * TC.MemcgNodeExtraBytes(Plan, n.Bytes)))];
+        if (bytes.All(b => b == 0)) return;
+        byte* extra = source.Map([.. specs.Select((n, i) => new MemoryPart(bytes[i], n.Physical))], MemoryUse.MemcgNode);
+        for (int i = 0; i < specs.Count; extra += bytes[i], i++)
+        {
+            Guarded<nint>.Set(&Tree->ExtraBases + i, (nint)extra);
+            Guarded<int>.Set(&Tree->ExtraBytes + i, checked((int)TC.MemcgNodeExtraBytes(Plan, specs[i].Bytes)));
+        }
     }
 
     private SwapDevice* MapSwap(IMemorySource source, NodeId first)
@@ -125,6 +149,7 @@ public sealed unsafe class AccountingMemory
             Guarded<long>.Set(&node->EndPfn, pfn + frames);
             GuardedPtr<MemcgTree>.Set(&node->Tree, Tree);
             GuardedPtr<byte>.Set(&node->PageMetadata, metadata);
+            TC.Configure(node, Plan);
             TC.InitNode(node);
             table[i] = (nint)node;
             pfn += frames;

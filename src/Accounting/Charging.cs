@@ -53,14 +53,14 @@ public static unsafe class Charging
     {
         if (Memcg.IsRoot(memcg)) return true;
         Refusal refused = default;
-        if (!TC.TryChargeKmem(memcg, pages, ref refused))
+        if (!TC.TryChargeKmem(cpu, memcg, pages, ref refused))
         {
             AtomicLong.Add(&refused.Memcg->ChargesFailed, 1); // nothing to reclaim: shrinkers are not modelled
             return false;
         }
         if (!TryCharge<TC>(cpu, memcg, pages, gfp))
         {
-            TC.CancelKmem(memcg, pages);
+            TC.CancelKmem(cpu, memcg, pages);
             return false;
         }
         TC.DropChargePin(cpu, memcg, pages);

@@ -36,17 +36,18 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     {
         TKmem.DrainStocks<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, root);
         TCounter.DrainAll<TResidents>(cpu, root);
+        TPageCgroup.Reap<TLru>(cpu);
     }
     /// <inheritdoc/>
-    public static bool TryChargeKmem(Memcg* memcg, int pages, ref Refusal refused) => TCounter.TryChargeKmem(memcg, pages, ref refused);
+    public static bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) => TCounter.TryChargeKmem(cpu, memcg, pages, ref refused);
     /// <inheritdoc/>
-    public static void CancelKmem(Memcg* memcg, int pages) => TCounter.UnchargeKmem(memcg, pages);
+    public static void CancelKmem(in ThisCpu cpu, Memcg* memcg, int pages) => TCounter.UnchargeKmem(cpu, memcg, pages);
     /// <inheritdoc/>
     public static void DropChargePin(in ThisCpu cpu, Memcg* memcg, int pages) => TResidents.OnUncounted(cpu, memcg, pages);
     /// <inheritdoc/>
     public static void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages)
     {
-        TCounter.UnchargeKmem(memcg, pages);
+        TCounter.UnchargeKmem(cpu, memcg, pages);
         TCounter.Uncharge<NoPin>(cpu, memcg, pages, pages);
     }
     /// <inheritdoc/>
@@ -66,6 +67,10 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
 
     /// <inheritdoc/>
     public static int PageMetadataBytes => TPageCgroup.MetadataBytes;
+    /// <inheritdoc/>
+    public static int PageCgroupBytes => TPageCgroup.ObjectBytes;
+    /// <inheritdoc/>
+    public static void PageCgroupCheck(in ThisCpu cpu, Page* page, ICollection<string> wrong) => TPageCgroup.CheckPage(cpu, page, wrong);
 
     /// <inheritdoc/>
     [MethodImpl(Inline)]
@@ -85,7 +90,7 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
 
     /// <inheritdoc/>
     [MethodImpl(Inline)]
-    public static Memcg* OwnerOf(Page* page, out bool used) => TPageCgroup.OwnerOf(page, out used);
+    public static Memcg* OwnerOf(in ThisCpu cpu, Page* page, out bool used) => TPageCgroup.OwnerOf(cpu, page, out used);
 
     /// <inheritdoc/>
     public static bool CommitLrucare(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon)
@@ -111,8 +116,14 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     public static bool ReleaseMemsw(in ThisCpu cpu, Page* page, out Memcg* owner, out ClearedCharge charge) =>
         TPageCgroup.ReleaseMemsw<TPageCgroup, TLru>(cpu, page, out owner, out charge);
     /// <inheritdoc/>
-    public static bool MoveAccount(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, out ClearedCharge charge) =>
-        TPageCgroup.MoveAccount<TPageCgroup, TLru>(cpu, page, from, to, out charge);
+    /// <remarks>The page cgroup's switch, run under the list's protocol.</remarks>
+    public static bool MoveAccount(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, out ClearedCharge charge)
+    {
+        var move = new MoveSwitch<TPageCgroup, TLru> { From = from, To = to };
+        TLru.SwitchIsolated<TPageCgroup, MoveSwitch<TPageCgroup, TLru>>(cpu, page, ref move);
+        charge = move.Charge;
+        return move.Done;
+    }
     /// <inheritdoc/>
     public static void SetMigrating(in ThisCpu cpu, Page* page, bool migrating) => TPageCgroup.SetMigrating(cpu, page, migrating);
     /// <inheritdoc/>
@@ -120,6 +131,8 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
 
     // Lru
 
+    /// <inheritdoc/>
+    public static bool LruTwin => TLru.Twin;
     /// <inheritdoc/>
     public static void LruAdd(in ThisCpu cpu, Page** pages, int n) => TLru.Add<TPageCgroup>(cpu, pages, n);
     /// <inheritdoc/>
@@ -139,6 +152,22 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     public static long LruCount(Memcg* memcg, int node, LruList list) => TLru.Count(memcg, node, list);
     /// <inheritdoc/>
     public static void LruCheck(in ThisCpu cpu, Memcg* memcg, int node, ICollection<string> wrong) => TLru.Check<TPageCgroup>(cpu, memcg, node, wrong);
+
+    /// <inheritdoc/>
+    public static CatchResult LruCatch(in ThisCpu cpu, Page* page) => TLru.Catch<TPageCgroup>(cpu, page);
+    /// <inheritdoc/>
+    public static bool LruSplice<TSplice>(in ThisCpu cpu, Memcg* child, Memcg* parent, int node, ref TSplice change) where TSplice : struct, ISpliceSwitch =>
+        TLru.TrySplice(cpu, child, parent, node, ref change);
+    /// <inheritdoc/>
+    public static bool LruPends { [MethodImpl(Inline)] get => TLru.Pends; }
+    /// <inheritdoc/>
+    public static void LruPend(in ThisCpu cpu, Page* page) => TLru.Pend<TPageCgroup>(cpu, page);
+    /// <inheritdoc/>
+    public static void LruDrainPending(in ThisCpu cpu) => TLru.DrainPending<TPageCgroup>(cpu);
+    /// <inheritdoc/>
+    public static void LruCheckFreed(Memcg* memcg, int node, ICollection<string> wrong) => TLru.CheckFreed(memcg, node, wrong);
+    /// <inheritdoc/>
+    public static void LruLockTotals(in ThisCpu cpu, Memcg* memcg, int node, LruLockTotals totals) => TLru.AddLockTotals(cpu, memcg, node, totals);
 
     // Uncharge
 
@@ -215,9 +244,9 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     // Life
 
     /// <inheritdoc/>
-    public static bool OnOnline(in ThisCpu cpu, Memcg* memcg) => TKmem.OnOnline<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, memcg);
+    public static bool KmemOnline(in ThisCpu cpu, Memcg* memcg) => TKmem.OnOnline<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, memcg);
     /// <inheritdoc/>
-    public static void OnFree(in ThisCpu cpu, Memcg* memcg) => TKmem.OnFree<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, memcg);
+    public static void KmemCssFree(in ThisCpu cpu, Memcg* memcg) => TKmem.OnFree<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, memcg);
     /// <inheritdoc/>
     public static void OnOffline(in ThisCpu cpu, Memcg* memcg)
     {
@@ -247,6 +276,7 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     {
         TCounter.InitCpu<TResidents>(area);
         TPageCgroup.InitCpu(area);
+        TPageCgroup.InitReaper<TLru>(area);
         TLru.InitCpu(area);
         TUncharge.InitCpu(area);
         TKmem.InitCpu<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(area);
@@ -258,4 +288,15 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
         TPageCgroup.InitNode(node);
         TLru.InitNode(node);
     }
+
+    /// <inheritdoc/>
+    public static long MemcgNodeExtraBytes(AccountingPlan plan, long nodeBytes) => TLru.MemcgNodeExtraBytes(plan, nodeBytes);
+    /// <inheritdoc/>
+    public static void Configure(AccountingNode* node, AccountingPlan plan) => TLru.Configure(node, plan);
+    /// <inheritdoc/>
+    public static void OnOnline(in ThisCpu cpu, Memcg* memcg) => TLru.OnOnline(cpu, memcg);
+    /// <inheritdoc/>
+    public static bool OnReleased(in ThisCpu cpu, Memcg* memcg) => TLru.OnReleased(cpu, memcg);
+    /// <inheritdoc/>
+    public static void OnFreed(in ThisCpu cpu, Memcg* memcg) => TLru.OnFreed(cpu, memcg);
 }

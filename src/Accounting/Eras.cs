@@ -22,13 +22,24 @@ public enum Axis
     Residents,
     /// <summary>What holds a dead group's kernel objects?</summary>
     Kmem,
+    // Sub-choices of lru=Books. They come last: eras that do not name them have the default.
+
+    /// <summary>How does an isolated page change its book?</summary>
+    LruSwitch,
+    /// <summary>How does a group's book end?</summary>
+    LruDestroy,
+    /// <summary>Into how many books is a node cut?</summary>
+    LruSlice,
+    /// <summary>Do new pages wait in their book?</summary>
+    LruPending,
 }
 
 /// <summary>One answer on one axis, as users name it.</summary>
 /// <param name="Axis">The question.</param>
 /// <param name="Name">What -M axis=name takes.</param>
 /// <param name="What">One line for `memcgnative list axes`.</param>
-public sealed record Answer(Axis Axis, string Name, string What);
+/// <param name="Refused">Why a normal run refuses it, or null: known to be wrong, or not yet shown to be right.</param>
+public sealed record Answer(Axis Axis, string Name, string What, string? Refused = null);
 
 /// <summary>A named point in the space of answers.</summary>
 /// <param name="Name">What -M takes.</param>
@@ -36,8 +47,12 @@ public sealed record Answer(Axis Axis, string Name, string What);
 /// <param name="Date">ISO date, or year and month.</param>
 /// <param name="Subject">The series.</param>
 /// <param name="Fate">What became of it.</param>
-/// <param name="Answers">One name per <see cref="Axis"/>, in its order.</param>
-public sealed record Era(string Name, string Author, string Date, string Subject, string Fate, IReadOnlyList<string> Answers);
+/// <param name="Named">One name per <see cref="Axis"/>, in its order; the axes left out at the end have <see cref="Eras.DefaultOf"/>.</param>
+public sealed record Era(string Name, string Author, string Date, string Subject, string Fate, IReadOnlyList<string> Named)
+{
+    /// <summary>One name per axis.</summary>
+    public IReadOnlyList<string> Answers { get; } = [.. Named, .. Enum.GetValues<Axis>().Skip(Named.Count).Select(Eras.DefaultOf)];
+}
 
 /// <summary>What exists: every answer and every era that is built. Matrix (bench) turns a choice into type arguments.</summary>
 public static class Eras
@@ -53,7 +68,21 @@ public static class Eras
         Axis.Uncharge => "uncharge",
         Axis.Residents => "residents",
         Axis.Kmem => "kmem",
+        Axis.LruSwitch => "lru.switch",
+        Axis.LruDestroy => "lru.destroy",
+        Axis.LruSlice => "lru.slice",
+        Axis.LruPending => "lru.pending",
         _ => throw new ArgumentOutOfRangeException(nameof(axis)),
+    };
+
+    /// <summary>The answer of an axis that an era does not name.</summary>
+    public static string DefaultOf(Axis axis) => axis switch
+    {
+        Axis.LruSwitch => "W1",
+        Axis.LruDestroy => "rcu+lockwait",
+        Axis.LruSlice => "none",
+        Axis.LruPending => "off",
+        _ => throw new ArgumentOutOfRangeException(nameof(axis), axis, "an era names this axis"),
     };
 
     /// <summary>Every answer that is built.</summary>
@@ -61,12 +90,33 @@ public static class Eras
     [
         new(Axis.Counter, "PageCounter40", "atomic add per level, five words in 40 bytes (3.19)"),
         new(Axis.Counter, "PageCounter192", "atomic add per level, usage alone on its line, 192 bytes (6.18)"),
+        new(Axis.Counter, "ResCounter40", "spinlock per level, ticket, 40 bytes (2.6.25)"),
+        new(Axis.Counter, "ResCounter40Tas", "the same, test and set"),
+        new(Axis.Counter, "ResCounter56", "spinlock per level, ticket, with soft limit and parent, 56 bytes (2.6.31 to 3.18)"),
+        new(Axis.Counter, "ResCounter56Tas", "the same, test and set"),
         new(Axis.Stock, "None", "every charge goes to the counter"),
         new(Axis.Stock, "SingleSlot32", "one group per CPU, 32 pages at a time (2.6.33 to 6.0)"),
         new(Axis.Stock, "SingleSlot64", "one group per CPU, 64 pages at a time (6.1 to 6.15)"),
         new(Axis.Stock, "SevenSlot64", "seven groups per CPU in one line, 64 pages at a time (6.16)"),
         new(Axis.PageCgroup, "OwnerWord", "one plain word in struct page (3.19)"),
+        new(Axis.PageCgroup, "BitSpinlock", "a slab object behind a word with a bit lock (2.6.25 to 2.6.27)"),
+        new(Axis.PageCgroup, "BitSpinlockByte", "the same, the lock a byte: one exchange instead of a compare-exchange loop"),
+        new(Axis.PageCgroup, "LocklessRcu", "a slab object freed by RCU, corrected, prefetchw of the list's line (2008 series)"),
+        new(Axis.PageCgroup, "LocklessRcuRead", "the same, the line prefetched for reading"),
+        new(Axis.PageCgroup, "LocklessRcuNone", "the same without prefetch"),
+        new(Axis.PageCgroup, "LocklessRcuAsPosted", "the 2008 series with its races; for the explorer only"),
+        new(Axis.PageCgroup, "FlagArray40", "an array per node, 40 bytes a frame, bit lock (2.6.28 to 3.2)"),
+        new(Axis.PageCgroup, "FlagArray40Byte", "the same with a byte lock"),
+        new(Axis.PageCgroup, "FlagArray16", "an array per node, 16 bytes a frame, bit lock (3.3 to 3.16)"),
+        new(Axis.PageCgroup, "FlagArray16Byte", "the same with a byte lock"),
+        new(Axis.PageCgroup, "PlainFlagArrayMail", "16 bytes a frame, no lock; a migrated page stays named (2014 mail)"),
+        new(Axis.PageCgroup, "PlainFlagArray", "16 bytes a frame, no lock (3.17)"),
+        new(Axis.Lru, "TwinListsAsync", "a list of page_cgroups per group beside the zone's, following the charge (2.6.25 to 2.6.28)"),
+        new(Axis.Lru, "TwinListsSync", "the same, following the zone's list (2.6.29 to 3.2)"),
         new(Axis.Lru, "ZoneLruLock", "one lock per zone for every group's lists (3.3)"),
+        new(Axis.Lru, "Books", "a lock per group and node, or per slice of a node (2012 RFC); see lru.switch, lru.destroy, lru.slice, lru.pending"),
+        new(Axis.Lru, "LruvecLruBit", "a lock per group and node; the LRU bit pins the group (5.11 to 6.18)"),
+        new(Axis.Lru, "LruvecRecheck", "the same, found inside RCU and looked at again under the lock (7.1)"),
         new(Axis.LruLock, "tas", "test and set"),
         new(Axis.LruLock, "ticket", "ticket (2.6.25 to 4.1)"),
         new(Axis.LruLock, "mcs", "queued (today's idea)"),
@@ -84,11 +134,43 @@ public static class Eras
         new(Axis.Kmem, "ReparentPointerByPage", "slab pages name a counted pointer to the group (2019, patch 2)"),
         new(Axis.Kmem, "ReparentPointer", "objects name it, caches are shared (2019, whole series)"),
         new(Axis.Kmem, "ObjCgroup", "objects name an obj_cgroup, bytes are stocked per CPU (5.9 to 6.18)"),
+        new(Axis.LruSwitch, "W1", "the old book's lock held around the switch"),
+        new(Axis.LruSwitch, "W2", "store, full fence, wait for the holder of the old lock (the mail's favourite)"),
+        new(Axis.LruSwitch, "W0", "store only", "the catcher takes the page off the new list under the old lock (B1)"),
+        new(Axis.LruSwitch, "W2-nofence", "W2 as the mail wrote it", "the store may wait in a buffer while the lock is found free (B2)"),
+        new(Axis.LruSwitch, "W3", "the catcher looks again after the LRU bit", "right for one move, wrong for a page that is on its way back (ABA)"),
+        new(Axis.LruSwitch, "W4", "both locks, in the order of addresses", "not yet exhausted by the explorer"),
+        new(Axis.LruSwitch, "W5", "the LRU bit as a lock", "not yet exhausted by the explorer; LruvecLruBit is mainline's form"),
+        new(Axis.LruDestroy, "refcount", "a css reference per isolated page"),
+        new(Axis.LruDestroy, "rcu+lockwait", "empty, unlinked, a grace period, then wait for the lock's holder"),
+        new(Axis.LruDestroy, "recycle", "never freed, used again after a grace period"),
+        new(Axis.LruDestroy, "rcu", "a grace period and no wait for the lock", "a holder's release writes into the freed book (B3)"),
+        new(Axis.LruSlice, "none", "one book per group and node"),
+        new(Axis.LruSlice, "256M", "one book per 256 MiB of the node, or any other power of two of at least 2M"),
+        new(Axis.LruSlice, "interleave:4@12", "4 books that take turns every 2^12 frames, or any other N@order"),
+        new(Axis.LruPending, "off", "new pages wait in the CPU's pagevec"),
+        new(Axis.LruPending, "on", "new pages wait in a list of their book, pushed to without a lock"),
     ];
 
     /// <summary>Every era all of whose answers are built.</summary>
     public static IReadOnlyList<Era> All { get; } =
     [
+        new("2.6.27", "Balbir Singh", "2008-10", "Memory controller; memcg: lock_page_cgroup and page_cgroup ref", "released",
+            ["ResCounter40", "None", "BitSpinlock", "TwinListsAsync", "ticket", "AtUnmap27", "ForceEmpty", "None"]),
+        new("rfc-2008-lockless", "KAMEZAWA Hiroyuki", "2008-08-20", "memcg: lockless page_cgroup v1", "not merged: put off in favour of page_cgroup arrays (2.6.28)",
+            ["ResCounter40", "None", "LocklessRcu", "TwinListsAsync", "ticket", "AtUnmap27", "ForceEmpty", "None"]),
+        new("2.6.29", "KAMEZAWA Hiroyuki", "2009-03", "memcg: mem+swap controller; synchronized LRU; allocate all page_cgroup at boot", "released",
+            ["ResCounter56", "None", "FlagArray40", "TwinListsSync", "ticket", "AtUnmap29", "MoveToParent", "None"]),
+        new("3.3", "Johannes Weiner", "2012-03", "mm: make per-memcg LRU lists exclusive", "released",
+            ["ResCounter56", "SingleSlot32", "FlagArray16", "ZoneLruLock", "ticket", "AtUnmap32", "MoveToParent", "None"]),
+        new("3.14", "Glauber Costa, Vladimir Davydov", "2014-03", "kmem accounting with a cache per group", "released",
+            ["ResCounter56", "SingleSlot32", "FlagArray16", "ZoneLruLock", "ticket", "AtUnmap32", "MoveToParent", "PerCachePin"]),
+        new("rfc-2014-kmemcg", "Vladimir Davydov", "2014-02-26", "kmemcg reparenting", "not merged; parts in 3.16, the idea again in 5.3",
+            ["ResCounter56", "SingleSlot32", "FlagArray16", "ZoneLruLock", "ticket", "AtUnmap32", "MoveToParent", "ReparentCaches"]),
+        new("rfc-2014-uncharge", "Johannes Weiner", "2014-04-30", "mm: memcontrol: rewrite uncharge API", "merged in 3.17 with all bits cleared at migration",
+            ["ResCounter56", "SingleSlot32", "PlainFlagArrayMail", "ZoneLruLock", "ticket", "AtFinalPut", "MoveToParent", "None"]),
+        new("3.17", "Johannes Weiner", "2014-10", "mm: memcontrol: rewrite uncharge API", "released",
+            ["ResCounter56", "SingleSlot32", "PlainFlagArray", "ZoneLruLock", "ticket", "AtFinalPut", "MoveToParent", "None"]),
         new("3.19", "Johannes Weiner", "2015-02", "mm: memcontrol: lockless page counters; page->mem_cgroup", "released",
             ["PageCounter40", "SingleSlot32", "OwnerWord", "ZoneLruLock", "ticket", "AtFinalPut", "PinPerPage", "None"]),
         new("5.3", "Roman Gushchin", "2019-09", "mm: reparent slab memory on cgroup removal", "released",
@@ -97,7 +179,37 @@ public static class Eras
             ["PageCounter40", "SingleSlot32", "OwnerWord", "ZoneLruLock", "mcs", "AtFinalPut", "PinPerPage", "ReparentPointer"]),
         new("5.9", "Roman Gushchin", "2020-10", "The new cgroup slab memory controller", "released",
             ["PageCounter40", "SingleSlot32", "OwnerWord", "ZoneLruLock", "mcs", "AtFinalPut", "PinPerPage", "ObjCgroup"]),
+        new("rfc-2012-books", "Konstantin Khlebnikov", "2012-02-16", "mm: memory book keeping and lru_lock splitting", "RFC and v3, not merged; shown on the core of 3.19",
+            ["PageCounter40", "SingleSlot32", "OwnerWord", "Books", "ticket", "AtFinalPut", "PinPerPage", "None", "W2", "rcu+lockwait"]),
+        new("5.11", "Alex Shi, Hugh Dickins", "2021-02", "per memcg lru lock", "released",
+            ["PageCounter40", "SingleSlot32", "OwnerWord", "LruvecLruBit", "mcs", "AtFinalPut", "PinPerPage", "None"]),
+        new("6.18", "Shakeel Butt, Roman Gushchin and many", "2025-11", "multi-memcg percpu charge cache; obj_cgroup", "released",
+            ["PageCounter192", "SevenSlot64", "OwnerWord", "LruvecLruBit", "mcs", "AtFinalPut", "PinPerPage", "ObjCgroup"]),
     ];
+
+    /// <summary>Why the answers of model do not go together, with the cure; null when they do.</summary>
+    public static string? WhyNot(Model model)
+    {
+        string pc = model[Axis.PageCgroup], lru = model[Axis.Lru], uncharge = model[Axis.Uncharge], residents = model[Axis.Residents];
+        bool early = uncharge.StartsWith("AtUnmap", StringComparison.Ordinal), array = pc.StartsWith("FlagArray", StringComparison.Ordinal);
+        bool made = pc.StartsWith("BitSpinlock", StringComparison.Ordinal) || pc.StartsWith("LocklessRcu", StringComparison.Ordinal);
+        return pc switch
+        {
+            "LocklessRcuAsPosted" => "page_cgroup=LocklessRcuAsPosted is for the explorer only, because it has the races of the posting; choose page_cgroup=LocklessRcu",
+            "PlainFlagArrayMail" when residents == "PinPerPage" =>
+                $"page_cgroup={pc} needs residents=MoveToParent, because a migrated page stays on its group's list and pins nothing",
+            _ when lru == "TwinListsAsync" && !made => $"lru={lru} needs page_cgroup=BitSpinlock or LocklessRcu, because it links the object that a charge makes; {pc} makes none",
+            _ when lru == "TwinListsSync" && !pc.StartsWith("FlagArray40", StringComparison.Ordinal) =>
+                $"lru={lru} needs page_cgroup=FlagArray40, because it links the node in each frame's entry; {pc} has none",
+            _ when early && !made && !array => $"uncharge={uncharge} needs a page_cgroup with a lock and a group that stays named, because a page is uncharged "
+                + $"while others use it; {pc} does not have them. Choose uncharge=AtFinalPut",
+            _ when early && made && lru != "TwinListsAsync" => $"uncharge={uncharge} with lru={lru} needs a page_cgroup that keeps the owner of an uncharged page on its list, "
+                + $"because it is taken off later; {pc} does not. Choose page_cgroup=FlagArray16 or lru=TwinListsAsync",
+            _ when early && array && residents == "PinPerPage" => $"uncharge={uncharge} needs residents=MoveToParent or ForceEmpty, because an uncharged page stays "
+                + "on its group's list and pins nothing; only they wait until the lists are empty",
+            _ => null,
+        };
+    }
 
     /// <summary>The era of this name, or null.</summary>
     public static Era? Find(string name) => All.FirstOrDefault(e => e.Name == name);
@@ -134,11 +246,25 @@ public sealed record Model(string Era, IReadOnlyList<string> Answers)
             string name = part[..eq].Trim(), answer = part[(eq + 1)..].Trim();
             Axis[] axes = [.. Enum.GetValues<Axis>().Where(a => Same(Eras.NameOf(a), name))];
             if (axes.Length == 0) throw Unknown("axis", name, Enum.GetValues<Axis>().Select(Eras.NameOf));
-            IEnumerable<Answer> known = Eras.Answers.Where(a => a.Axis == axes[0]);
-            answers[(int)axes[0]] = known.FirstOrDefault(a => Same(a.Name, answer))?.Name
-                ?? throw Unknown($"answer of axis {Eras.NameOf(axes[0])}", answer, known.Select(a => a.Name));
+            answers[(int)axes[0]] = Answer(axes[0], answer);
         }
-        return new Model(era.Name, answers);
+        var model = new Model(era.Name, answers);
+        if (model[Axis.Lru] == "Books") return model;
+        foreach (Axis axis in (Axis[])[Axis.LruSwitch, Axis.LruDestroy, Axis.LruSlice, Axis.LruPending])
+            if (model[axis] != era.Answers[(int)axis])
+                throw new UsageException($"{Eras.NameOf(axis)}={model[axis]} is a choice of lru=Books, and the model has lru={model[Axis.Lru]}; add lru=Books or leave it out");
+        return model;
+    }
+
+    private static string Answer(Axis axis, string answer)
+    {
+        if (axis == Axis.LruSlice) return SlicePlan.Parse(answer).ToString();
+        IEnumerable<Answer> known = Eras.Answers.Where(a => a.Axis == axis);
+        Answer found = known.FirstOrDefault(a => Same(a.Name, answer))
+            ?? throw Unknown($"answer of axis {Eras.NameOf(axis)}", answer, known.Where(a => a.Refused is null).Select(a => a.Name));
+        return found.Refused is null ? found.Name
+            : throw new UsageException($"{Eras.NameOf(axis)}={found.Name} is for the explorer only: {found.Refused}; choose "
+                + string.Join(" or ", known.Where(a => a.Refused is null).Select(a => a.Name)));
     }
 
     private static bool Same(string a, string b) => string.Equals(a, b, StringComparison.OrdinalIgnoreCase);

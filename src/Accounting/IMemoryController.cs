@@ -68,14 +68,17 @@ public unsafe interface IMemoryController
     /// <summary>Takes pages off the counters of memcg and its ancestors.</summary>
     static abstract void UnchargeCounters(in ThisCpu cpu, Memcg* memcg, int memory, int memsw);
     /// <summary>Charges the kmem counter only; see Charging.TryChargeKmem.</summary>
-    static abstract bool TryChargeKmem(Memcg* memcg, int pages, ref Refusal refused);
+    static abstract bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused);
     /// <summary>Takes back what TryChargeKmem did.</summary>
-    static abstract void CancelKmem(Memcg* memcg, int pages);
+    static abstract void CancelKmem(in ThisCpu cpu, Memcg* memcg, int pages);
     /// <summary>Gives back the references that a charge of pages took under the residents' answer; the pages stay counted.</summary>
     static abstract void DropChargePin(in ThisCpu cpu, Memcg* memcg, int pages);
     /// <summary>Takes kernel pages off kmem, memory and memsw; no reference is tied to them.</summary>
     static abstract void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages);
-    /// <summary>Asks every CPU to return stocked pages and bytes of root's subtree; this CPU does so at once, others at their next poll.</summary>
+    /// <summary>
+    /// Asks every CPU to return stocked pages and bytes of root's subtree, and to free page_cgroups that wait for company; this CPU does so at once,
+    /// others at their next poll.
+    /// </summary>
     static abstract void DrainStocks(in ThisCpu cpu, Memcg* root);
     /// <summary>Pages of memcg that the stock of one CPU holds; exact at quiescence.</summary>
     static abstract long StockedPages(CpuArea* area, Memcg* memcg);
@@ -94,12 +97,16 @@ public unsafe interface IMemoryController
 
     /// <summary>Bytes of memcg metadata per frame beside struct page.</summary>
     static abstract int PageMetadataBytes { get; }
+    /// <summary>Bytes of the slab object a charged page needs; 0 when there is none.</summary>
+    static abstract int PageCgroupBytes { get; }
+    /// <summary>Adds a line for each thing wrong with page's page_cgroup at quiescence.</summary>
+    static abstract void PageCgroupCheck(in ThisCpu cpu, Page* page, ICollection<string> wrong);
     /// <summary>Makes memcg the owner of page; false when the page already has one: the caller gives the charge back.</summary>
     static abstract bool Commit(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon);
     /// <summary>Ends the ownership if type says so; false when there is nothing to give back.</summary>
     static abstract bool TryClear(in ThisCpu cpu, Page* page, UnchargeType type, out Memcg* owner, out ClearedCharge charge);
     /// <summary>The page's owner; used says whether it is charged.</summary>
-    static abstract Memcg* OwnerOf(Page* page, out bool used);
+    static abstract Memcg* OwnerOf(in ThisCpu cpu, Page* page, out bool used);
 
     /// <summary>The same for a page that may be on a list already (lrucare); the page is locked.</summary>
     static abstract bool CommitLrucare(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon);
@@ -116,6 +123,8 @@ public unsafe interface IMemoryController
 
     // Lru
 
+    /// <summary>Do the root's lists hold every page, beside those of its group (see <see cref="ILruDesign.Twin"/>)?</summary>
+    static abstract bool LruTwin { get; }
     /// <summary>Puts pages on their lists; they come from a pagevec, whose references keep them alive.</summary>
     static abstract void LruAdd(in ThisCpu cpu, Page** pages, int n);
     /// <summary>Takes pages whose last reference is gone off their lists; pages that are on none are skipped.</summary>
@@ -134,6 +143,21 @@ public unsafe interface IMemoryController
     static abstract long LruCount(Memcg* memcg, int node, LruList list);
     /// <summary>Compares counts with walks and links with owners for the lists of memcg on node; adds a line for each thing wrong.</summary>
     static abstract void LruCheck(in ThisCpu cpu, Memcg* memcg, int node, ICollection<string> wrong);
+
+    /// <summary>Isolates a page found by pfn without a reference.</summary>
+    static abstract CatchResult LruCatch(in ThisCpu cpu, Page* page);
+    /// <summary>All lists of child on node become parent's; false where the design cannot.</summary>
+    static abstract bool LruSplice<TSplice>(in ThisCpu cpu, Memcg* child, Memcg* parent, int node, ref TSplice change) where TSplice : struct, ISpliceSwitch;
+    /// <summary>True when new pages wait in their book and not in the CPU's pagevec.</summary>
+    static abstract bool LruPends { get; }
+    /// <summary>A new page waits in its book, without a reference.</summary>
+    static abstract void LruPend(in ThisCpu cpu, Page* page);
+    /// <summary>Pages that wait in books go to their lists.</summary>
+    static abstract void LruDrainPending(in ThisCpu cpu);
+    /// <summary>As <see cref="LruCheck"/> for a group that is not in use.</summary>
+    static abstract void LruCheckFreed(Memcg* memcg, int node, ICollection<string> wrong);
+    /// <summary>Adds the statistics of the locks that guard memcg's lists on node.</summary>
+    static abstract void LruLockTotals(in ThisCpu cpu, Memcg* memcg, int node, LruLockTotals totals);
 
     // Uncharge
 
@@ -191,9 +215,9 @@ public unsafe interface IMemoryController
     // Life
 
     /// <summary>What a new group needs memory for; false: it is not made.</summary>
-    static abstract bool OnOnline(in ThisCpu cpu, Memcg* memcg);
+    static abstract bool KmemOnline(in ThisCpu cpu, Memcg* memcg);
     /// <summary>The group is about to be recycled; its parent is still there.</summary>
-    static abstract void OnFree(in ThisCpu cpu, Memcg* memcg);
+    static abstract void KmemCssFree(in ThisCpu cpu, Memcg* memcg);
     /// <summary>The group goes offline: kernel objects first, then user pages.</summary>
     static abstract void OnOffline(in ThisCpu cpu, Memcg* memcg);
 
@@ -205,4 +229,14 @@ public unsafe interface IMemoryController
     static abstract void InitCpu(CpuArea* area);
     /// <summary>Prepares every axis' state on a memory node.</summary>
     static abstract void InitNode(AccountingNode* node);
+    /// <summary>Bytes the Lru axis needs per group on a node of nodeBytes beside its slot.</summary>
+    static abstract long MemcgNodeExtraBytes(AccountingPlan plan, long nodeBytes);
+    /// <summary>Hands the plan to a node's state, before <see cref="InitNode"/>.</summary>
+    static abstract void Configure(AccountingNode* node, AccountingPlan plan);
+    /// <summary>A new group can be found from now on.</summary>
+    static abstract void OnOnline(in ThisCpu cpu, Memcg* memcg);
+    /// <summary>The last reference is gone; false: ask again after a grace period.</summary>
+    static abstract bool OnReleased(in ThisCpu cpu, Memcg* memcg);
+    /// <summary>A grace period after that.</summary>
+    static abstract void OnFreed(in ThisCpu cpu, Memcg* memcg);
 }

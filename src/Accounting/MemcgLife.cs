@@ -38,10 +38,11 @@ public static unsafe class MemcgLife
             IntrusiveList.Remove(&memcg->Sibling);
             Css.Get(cpu, &parent->Css); // put by Recycle
             Init<TC>(tree, memcg, parent);
-            if (TC.OnOnline(cpu, memcg))
+            if (TC.KmemOnline(cpu, memcg))
             {
                 IntrusiveList.Add(&parent->Children, &memcg->Sibling);
                 Guarded<int>.Set(&parent->Css.OnlineChildren, Guarded<int>.Get(&parent->Css.OnlineChildren) + 1);
+                TC.OnOnline(cpu, memcg);
             }
             else
             {
@@ -79,6 +80,7 @@ public static unsafe class MemcgLife
         Guarded<nint>.Set(&memcg->Css.OfflineFunction, (nint)(delegate*<in ThisCpu, Memcg*, void>)&OfflineDesigns<TC>);
         Guarded<nint>.Set(&memcg->Css.FreeFunction, (nint)(delegate*<in ThisCpu, Memcg*, void>)&FreeDesigns<TC>);
         Guarded<nint>.Set(&memcg->Css.UsageFunction, (nint)(delegate*<Memcg*, long>)&UsageOf<TC>);
+        Guarded<nint>.Set(&memcg->Css.LruFunction, (nint)(delegate*<in ThisCpu, Memcg*, bool, bool>)&EndLists<TC>);
         for (int cpu = 0; cpu < Guarded<int>.Get(&tree->Cpus); cpu++) MemcgStatCpu.Init(MemcgTree.Stat(tree, memcg, cpu));
         TC.InitMemcg(memcg, parent);
         for (int node = 0; node < Guarded<int>.Get(&tree->Nodes); node++)
@@ -95,7 +97,17 @@ public static unsafe class MemcgLife
 
     private static void OfflineDesigns<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController => TC.OnOffline(cpu, memcg);
 
-    private static void FreeDesigns<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController => TC.OnFree(cpu, memcg);
+    private static void FreeDesigns<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController => TC.KmemCssFree(cpu, memcg);
+
+    private static bool EndLists<TC>(in ThisCpu cpu, Memcg* memcg, bool freed) where TC : struct, IMemoryController
+    {
+        if (!freed) return TC.OnReleased(cpu, memcg);
+        TC.OnFreed(cpu, memcg);
+        return true;
+    }
+
+    private static bool EndLists(in ThisCpu cpu, Memcg* memcg, bool freed) =>
+        ((delegate*<in ThisCpu, Memcg*, bool, bool>)Guarded<nint>.Get(&memcg->Css.LruFunction))(cpu, memcg, freed);
 
     private static long UsageOf<TC>(Memcg* memcg) where TC : struct, IMemoryController => TC.Usage(memcg, CounterKind.Memory);
 
@@ -140,8 +152,14 @@ public static unsafe class MemcgLife
     {
         var memcg = (Memcg*)r;
         AtomicInt.Store(&memcg->Css.State, (int)CssState.Released);
-        Rcu.Call(cpu, &memcg->Css.Rcu, &Recycle);
+        Retire(cpu, memcg);
     }
+
+    /// <summary>A group whose lists are not yet empty of pages without a charge waits one grace period after the other (B10).</summary>
+    private static void Retire(in ThisCpu cpu, Memcg* memcg) =>
+        Rcu.Call(cpu, &memcg->Css.Rcu, EndLists(cpu, memcg, freed: false) ? &Recycle : &RetireAgain);
+
+    private static void RetireAgain(in ThisCpu cpu, RcuHead* head) => Retire(cpu, (Memcg*)((byte*)head - Css.RcuOffset));
 
     private static void Recycle(in ThisCpu cpu, RcuHead* head)
     {
@@ -150,6 +168,7 @@ public static unsafe class MemcgLife
         Memcg* parent = Memcg.ParentOf(memcg);
         PerCpuRef.Exit(&memcg->Css.Ref);
         ((delegate*<in ThisCpu, Memcg*, void>)Guarded<nint>.Get(&memcg->Css.FreeFunction))(cpu, memcg);
+        EndLists(cpu, memcg, freed: true);
         CloseBooks(tree, memcg);
         TreeLock.Acquire(cpu, &tree->Lock);
         AtomicInt.Store(&memcg->Css.State, (int)CssState.Free);
@@ -182,7 +201,7 @@ public static unsafe class MemcgLife
             TreeLock.Acquire(cpu, &tree->CssSetLock); // a task changes its group under it; so did the reparenting of 2019
             Memcg* old = AtomicPtr<Memcg>.Exchange(&mm->Memcg, memcg);
             TreeLock.Release(cpu, &tree->CssSetLock);
-            if (old != null) AtomicInt.Add(&old->Tasks, -1);
+            LeaveTasks(old);
         }
         TreeLock.Release(cpu, &tree->Lock);
         return online;
@@ -196,10 +215,15 @@ public static unsafe class MemcgLife
         MemcgTree* tree = Memcg.TreeOf(memcg);
         TreeLock.Acquire(cpu, &tree->Lock);
         TreeLock.Acquire(cpu, &tree->CssSetLock);
-        AtomicPtr<Memcg>.Store(&mm->Memcg, null);
+        memcg = AtomicPtr<Memcg>.Exchange(&mm->Memcg, null); // may have moved since it was looked at
         TreeLock.Release(cpu, &tree->CssSetLock);
-        AtomicInt.Add(&memcg->Tasks, -1);
+        LeaveTasks(memcg);
         TreeLock.Release(cpu, &tree->Lock);
+    }
+
+    private static void LeaveTasks(Memcg* memcg)
+    {
+        if (memcg != null && AtomicInt.AddReturn(&memcg->Tasks, -1) < 0) Bug.Fail("memcg: more tasks left than came", Guarded<int>.Get(&memcg->Id));
     }
 
     private static Memcg* OfSibling(ListHead* node) => (Memcg*)((byte*)node - Memcg.SiblingOffset);

@@ -32,9 +32,9 @@ public static unsafe class Mm
     /// do_anonymous_page: a frame, a charge, a mapping, a place on the LRU, in this order, so that commit is the last thing that can see
     /// the page alone. entry is not mapped; only its owner faults it in. write makes the page dirty: without swap it cannot be reclaimed.
     /// </summary>
-    public static FaultResult Fault<TC>(in ThisCpu cpu, MmStruct* mm, long index, bool write, out Page* page) where TC : struct, IMemoryController
+    public static FaultResult Fault<TC>(in ThisCpu cpu, MmStruct* mm, long index, bool write) where TC : struct, IMemoryController
     {
-        page = Frames.Alloc(cpu, Gfp.Kernel);
+        Page* page = Frames.Alloc(cpu, Gfp.Kernel);
         if (page == null) return FaultResult.NoMemory;
         Memcg* memcg = Charging.MemcgOf(cpu, mm);
         if (!Charging.TryCharge<TC>(cpu, memcg, 1, Gfp.Kernel))
@@ -42,9 +42,11 @@ public static unsafe class Mm
             Css.Put(cpu, &memcg->Css);
             PageOps.PutAndTest(page);
             Frames.Free(cpu, page);
-            page = null;
             return FaultResult.OverLimit;
         }
+        // clear_user_highpage, of which the first line is kept: clearing 4 KiB would hide the accounting. Before anybody can find the page,
+        // because reclaim may take a clean one away as soon as it can be found.
+        Guarded<long>.Set((Guarded<long>*)MemMap.FrameOf(MemMap.Of(cpu), page), index);
         PageMapping.SetAnon(page, mm, index);
         PageOps.SetExclusive(page, PageFlags.SwapBacked | PageFlags.Uptodate | (write ? PageFlags.Dirty : 0));
         AtomicInt.Init(&page->MapCount, 1);
@@ -87,7 +89,7 @@ public static unsafe class Mm
     public static long Unmap<TC>(in ThisCpu cpu, MmStruct* mm, long first, long count) where TC : struct, IMemoryController
     {
         Page** batch = stackalloc Page*[Batch];
-        LruAddDrain<TC>(cpu); // free_pages_and_swap_cache: or this CPU's own vector would keep the pages
+        if (!TC.LruPends) LruAddDrain<TC>(cpu); // free_pages_and_swap_cache: or this CPU's own vector would keep the pages
         long unmapped = 0;
         for (long at = first, end = first + count; at < end;)
         {
@@ -164,6 +166,11 @@ public static unsafe class Mm
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void LruCacheAdd<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController
     {
+        if (TC.LruPends)
+        {
+            TC.LruPend(cpu, page);
+            return;
+        }
         PageOps.Get(page); // put by LruAddDrain
         if (!Pagevec.Add(Pagevec.AddOf(cpu.Area), page)) LruAddDrain<TC>(cpu);
     }
@@ -172,10 +179,19 @@ public static unsafe class Mm
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static void LruAddDrain<TC>(in ThisCpu cpu) where TC : struct, IMemoryController
     {
+        if (TC.LruPends) TC.LruDrainPending(cpu); // the vector is empty then
         Page** pages = stackalloc Page*[Pagevec.Size];
         int n = Pagevec.Take(Pagevec.AddOf(cpu.Area), pages);
         if (n == 0) return;
         TC.LruAdd(cpu, pages, n);
         ReleasePages<TC>(cpu, pages, n);
+    }
+
+    /// <summary>Isolates a page found by pfn (lumpy reclaim, compaction), to be put back and released. What it looked like before may be void (B11).</summary>
+    public static bool Catch<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController
+    {
+        CatchResult result = TC.LruCatch(cpu, page);
+        if (result == CatchResult.LastReference) FreeUnreferenced<TC>(cpu, &page, 1);
+        return result == CatchResult.Caught;
     }
 }

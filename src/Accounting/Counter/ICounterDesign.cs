@@ -53,9 +53,9 @@ public unsafe interface ICounterDesign
     static abstract void Uncharge<TPin>(in ThisCpu cpu, Memcg* memcg, int memory, int memsw) where TPin : struct, IChargePin;
 
     /// <summary>Charges the kmem counter of memcg and every ancestor, or nothing and says who refused. Memory is charged beside it (see Charging.TryChargeKmem).</summary>
-    static abstract bool TryChargeKmem(Memcg* memcg, int pages, ref Refusal refused);
+    static abstract bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused);
     /// <summary>Takes pages off the kmem counter of memcg and every ancestor.</summary>
-    static abstract void UnchargeKmem(Memcg* memcg, int pages);
+    static abstract void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages);
 
     /// <summary>Empties stocks of root's subtree: this CPU's at once, the others' at their next poll. Nobody waits (F8).</summary>
     static abstract void DrainAll<TPin>(in ThisCpu cpu, Memcg* root) where TPin : struct, IChargePin;

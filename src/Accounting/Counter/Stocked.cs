@@ -63,9 +63,9 @@ public readonly unsafe struct Stocked<TCounter, TStock> : ICounterDesign where T
         TCounter.Uncharge<TPin>(cpu, memcg, memory, memsw);
 
     /// <inheritdoc/>
-    public static bool TryChargeKmem(Memcg* memcg, int pages, ref Refusal refused) => TCounter.TryChargeKmem(memcg, pages, ref refused);
+    public static bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) => TCounter.TryChargeKmem(cpu, memcg, pages, ref refused);
     /// <inheritdoc/>
-    public static void UnchargeKmem(Memcg* memcg, int pages) => TCounter.UnchargeKmem(memcg, pages);
+    public static void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages) => TCounter.UnchargeKmem(cpu, memcg, pages);
 
     /// <inheritdoc/>
     public static void DrainAll<TPin>(in ThisCpu cpu, Memcg* root) where TPin : struct, IChargePin

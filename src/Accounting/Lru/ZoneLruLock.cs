@@ -34,9 +34,12 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
 
     /// <summary>page to lruvec: the owner's, or the root's when nobody owns the page (mem_cgroup_page_lruvec).</summary>
     [MethodImpl(Inline)]
-    private static Lruvec* VecOf<TPc>(in ThisCpu cpu, Page* page, int node) where TPc : struct, IPageCgroupDesign
+    private static Lruvec* VecOf<TPc>(in ThisCpu cpu, Page* page, int node) where TPc : struct, IPageCgroupDesign =>
+        VecOf(cpu, TPc.OwnerOf(cpu, page, out _), node);
+
+    [MethodImpl(Inline)]
+    private static Lruvec* VecOf(in ThisCpu cpu, Memcg* owner, int node)
     {
-        Memcg* owner = TPc.OwnerOf(page, out _);
         if (owner == null) owner = MemcgTree.Root(GuardedPtr<MemcgTree>.Get(&AccountingCpu.Of(cpu)->Tree));
         return Vec(owner, node);
     }
@@ -48,6 +51,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
         TLock.Init(&zone->Lock);
         Guarded<long>.Set(&zone->Acquired, 0);
         Guarded<long>.Set(&zone->Pages, 0);
+        LruLockWaits.Init(&zone->Waits);
     }
 
     /// <inheritdoc/>
@@ -78,7 +82,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
                 node = wanted;
                 zone = Zone(cpu, node);
                 Machine.IrqOff();
-                TLock.Acquire(cpu, &zone->Lock);
+                LruLock<TLock>.Acquire(cpu, &zone->Lock, &zone->Waits);
             }
             pages++;
             return node;
@@ -160,7 +164,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
         ZoneLruState* zone = Zone(cpu, node);
         int taken = 0;
         Machine.IrqOff();
-        TLock.Acquire(cpu, &zone->Lock);
+        LruLock<TLock>.Acquire(cpu, &zone->Lock, &zone->Waits);
         for (int scanned = 0; scanned < n && !IntrusiveList.IsEmpty(head); scanned++)
         {
             Page* page = PageOps.OfLru(IntrusiveList.Last(head));
@@ -218,8 +222,31 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
         bool listed = (flags & PageFlags.Lru) != 0;
         if (listed) Lruvec.Delete(VecOf<TPc>(cpu, page, node), page, Lruvec.ListOf(flags));
         change.Run(cpu, page);
-        if (listed) Lruvec.Add(VecOf<TPc>(cpu, page, node), page, Lruvec.ListOf(flags));
+        if (listed) Lruvec.Add(VecOf(cpu, TPc.OwnerAtAdd<TPc>(cpu, page), node), page, Lruvec.ListOf(flags));
         hold.Unlock(cpu);
+    }
+
+    /// <inheritdoc/>
+    public static CatchResult Catch<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign
+    {
+        if (!PageOps.Test(page, PageFlags.Lru)) return CatchResult.Missed;
+        var hold = new Hold();
+        int node = hold.Relock(cpu, page);
+        bool mine = PageOps.Test(page, PageFlags.Lru) && PageOps.GetUnlessZero(page); // put by whoever puts it back
+        if (mine)
+        {
+            Lruvec.Delete(VecOf<TPc>(cpu, page, node), page, Lruvec.ListOf(AtomicLong.Load(&page->Flags)));
+            PageOps.Clear(page, PageFlags.Lru);
+        }
+        hold.Unlock(cpu);
+        return mine ? CatchResult.Caught : CatchResult.Missed;
+    }
+
+    /// <inheritdoc/>
+    public static void AddLockTotals(in ThisCpu cpu, Memcg* memcg, int node, LruLockTotals totals)
+    {
+        ZoneLruState* zone = Zone(cpu, node);
+        if (Memcg.IsRoot(memcg)) totals.Add(Guarded<long>.Get(&zone->Acquired), Guarded<long>.Get(&zone->Pages), &zone->Waits);
     }
 
     /// <inheritdoc/>
@@ -230,7 +257,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     {
         ZoneLruState* zone = Zone(cpu, node);
         TLock.Acquire(cpu, &zone->Lock);
-        Lruvec.Check<TPc>(Vec(memcg, node), memcg, node, wrong);
+        Lruvec.Check<TPc>(cpu, Vec(memcg, node), memcg, node, wrong);
         TLock.Release(cpu, &zone->Lock);
     }
 }
@@ -245,4 +272,6 @@ internal struct ZoneLruState
     [FieldOffset(128)] public Guarded<long> Acquired;
     /// <summary>L: pages handled in them.</summary>
     [FieldOffset(136)] public Guarded<long> Pages;
+    /// <summary>L: what waiting for the lock cost.</summary>
+    [FieldOffset(144)] public LruLockWaits Waits;
 }

@@ -25,7 +25,7 @@ public sealed unsafe class KmemAuditTests
 
     [Fact]
     public void A_kmem_counter_that_lost_a_page_is_seen() =>
-        Expect<PinCaches>("kmem usage 0, its kernel pages are 1", (box, memcg, obj) => PinCaches.CancelKmem((Memcg*)memcg, 1));
+        Expect<PinCaches>("kmem usage 0, its kernel pages are 1", (box, memcg, obj) => PinCaches.CancelKmem(box.Cpu(), (Memcg*)memcg, 1));
 
     [Fact]
     public void An_object_that_lost_its_owner_is_seen_by_its_bytes() =>
@@ -37,7 +37,8 @@ public sealed unsafe class KmemAuditTests
 
     [Fact]
     public void A_leaked_reference_on_a_pointer_is_seen() =>
-        Expect<PointerByObject>("3 references, 2 holders are found (I13)", (box, memcg, obj) => PerCpuRef.Get(box.Cpu(), &AtomicPtr<Objcg>.Load(&MemcgKmem.Of((Memcg*)memcg)->Objcg)->Ref));
+        Expect<PointerByObject>("3 references, 2 holders are found (I13)", (box, memcg, obj) =>
+            PerCpuRef.Get(box.Cpu(), &AtomicPtr<Objcg>.Load(&MemcgKmem.Of((Memcg*)memcg)->Objcg)->Ref));
 
     [Fact]
     public void An_objcg_whose_owner_is_freed_is_seen() => // I10
@@ -90,6 +91,7 @@ public sealed unsafe class KmemAuditTests
         void* obj = box.Alloc(memcg);
         Page* slab = SlabOf(box.Cpu(), (nint)obj);
         nint at = (nint)slab;
-        Assert.Contains("still has an owner", Assert.Throws<BugException>(() => ObjVector.Release(box.Cpu(), KmemCacheState.Of((Page*)at), (Page*)at)).Message, StringComparison.Ordinal);
+        string message = Assert.Throws<BugException>(() => ObjVector.Release(box.Cpu(), KmemCacheState.Of((Page*)at), (Page*)at)).Message;
+        Assert.Contains("still has an owner", message, StringComparison.Ordinal);
     }
 }

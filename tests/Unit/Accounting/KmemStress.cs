@@ -43,7 +43,8 @@ internal static unsafe class KmemStress
         box.AssertBalanced();
         Assert.Equal((0, 1), (box.Dying, AtomicLong.Load(&box.Tree->Count)));
         Assert.DoesNotContain(box.Slab.List<TC>(), c => c.Name.StartsWith("churn", StringComparison.Ordinal) || c.Owner != null);
-        Assert.Equal(0, box.Slab.List<TC>().Where(c => c.Name.Contains("cg", StringComparison.Ordinal) || c.Name.StartsWith("dentry", StringComparison.Ordinal)).Sum(c => c.Objects));
+        Assert.Equal(0, box.Slab.List<TC>()
+            .Where(c => c.Name.Contains("cg", StringComparison.Ordinal) || c.Name.StartsWith("dentry", StringComparison.Ordinal)).Sum(c => c.Objects));
     }
 
     private static void Work<TC>(in ThisCpu cpu, void* argument) where TC : struct, IMemoryController
