@@ -19,8 +19,15 @@ internal static class Matrix
 {
     /// <summary>Calls user with the model's controller.</summary>
     /// <exception cref="UsageException">An answer that this program was not built with, or that does not go with the others.</exception>
-    public static TResult Bind<TResult>(Model model, IControllerUser<TResult> user) => model[Axis.Counter] switch
+    public static TResult Bind<TResult>(Model model, IControllerUser<TResult> user) =>
+        Eras.WhyNot(model) is { } reason ? throw new UsageException($"--model: {reason}") : Counter(model, user);
+
+    private static TResult Counter<TResult>(Model model, IControllerUser<TResult> user) => model[Axis.Counter] switch
     {
+        "ResCounter40" => Stock<ResCounter<ResCounter40, TicketLock>, TResult>(model, user),
+        "ResCounter40Tas" => Stock<ResCounter<ResCounter40, TestAndSetLock>, TResult>(model, user),
+        "ResCounter56" => Stock<ResCounter<ResCounter56, TicketLock>, TResult>(model, user),
+        "ResCounter56Tas" => Stock<ResCounter<ResCounter56, TestAndSetLock>, TResult>(model, user),
         "PageCounter40" => Stock<PageCounter<PageCounter40>, TResult>(model, user),
         "PageCounter192" => Stock<PageCounter<PageCounter192>, TResult>(model, user),
         var other => throw Unbound(Axis.Counter, other),
@@ -38,6 +45,17 @@ internal static class Matrix
     private static TResult PageCgroup<TCounter, TResult>(Model model, IControllerUser<TResult> user) where TCounter : struct, ICounterDesign => model[Axis.PageCgroup] switch
     {
         "OwnerWord" => Lru<TCounter, OwnerWord, TResult>(model, user),
+        "BitSpinlock" => Lru<TCounter, BitSpinlock<BitLock>, TResult>(model, user),
+        "BitSpinlockByte" => Lru<TCounter, BitSpinlock<ByteLock>, TResult>(model, user),
+        "LocklessRcu" => Lru<TCounter, LocklessRcu<Corrected, PrefetchWrite>, TResult>(model, user),
+        "LocklessRcuRead" => Lru<TCounter, LocklessRcu<Corrected, PrefetchRead>, TResult>(model, user),
+        "LocklessRcuNone" => Lru<TCounter, LocklessRcu<Corrected, PrefetchNone>, TResult>(model, user),
+        "FlagArray40" => Lru<TCounter, FlagArray<PageCgroupEntry40, BitLock>, TResult>(model, user),
+        "FlagArray40Byte" => Lru<TCounter, FlagArray<PageCgroupEntry40, ByteLock>, TResult>(model, user),
+        "FlagArray16" => Lru<TCounter, FlagArray<PageCgroupEntry16, BitLock>, TResult>(model, user),
+        "FlagArray16Byte" => Lru<TCounter, FlagArray<PageCgroupEntry16, ByteLock>, TResult>(model, user),
+        "PlainFlagArrayMail" => Lru<TCounter, PlainFlagArray<PlainAsMailed>, TResult>(model, user),
+        "PlainFlagArray" => Lru<TCounter, PlainFlagArray<Plain317>, TResult>(model, user),
         var other => throw Unbound(Axis.PageCgroup, other),
     };
 
@@ -47,7 +65,13 @@ internal static class Matrix
             ("ZoneLruLock", "tas") => Uncharge<TCounter, TPageCgroup, ZoneLruLock<TestAndSetLock>, TResult>(model, user),
             ("ZoneLruLock", "ticket") => Uncharge<TCounter, TPageCgroup, ZoneLruLock<TicketLock>, TResult>(model, user),
             ("ZoneLruLock", "mcs") => Uncharge<TCounter, TPageCgroup, ZoneLruLock<McsLock>, TResult>(model, user),
-            ("ZoneLruLock", var other) => throw Unbound(Axis.LruLock, other),
+            ("TwinListsAsync", "tas") => Uncharge<TCounter, TPageCgroup, TwinLists<Async, TestAndSetLock>, TResult>(model, user),
+            ("TwinListsAsync", "ticket") => Uncharge<TCounter, TPageCgroup, TwinLists<Async, TicketLock>, TResult>(model, user),
+            ("TwinListsAsync", "mcs") => Uncharge<TCounter, TPageCgroup, TwinLists<Async, McsLock>, TResult>(model, user),
+            ("TwinListsSync", "tas") => Uncharge<TCounter, TPageCgroup, TwinLists<Sync, TestAndSetLock>, TResult>(model, user),
+            ("TwinListsSync", "ticket") => Uncharge<TCounter, TPageCgroup, TwinLists<Sync, TicketLock>, TResult>(model, user),
+            ("TwinListsSync", "mcs") => Uncharge<TCounter, TPageCgroup, TwinLists<Sync, McsLock>, TResult>(model, user),
+            ("ZoneLruLock" or "TwinListsAsync" or "TwinListsSync", var other) => throw Unbound(Axis.LruLock, other),
             (var other, _) => throw Unbound(Axis.Lru, other),
         };
 
@@ -55,6 +79,9 @@ internal static class Matrix
         where TCounter : struct, ICounterDesign where TPageCgroup : struct, IPageCgroupDesign where TLru : struct, ILruDesign => model[Axis.Uncharge] switch
         {
             "AtFinalPut" => Residents<TCounter, TPageCgroup, TLru, AtFinalPut, TResult>(model, user),
+            "AtUnmap27" => Residents<TCounter, TPageCgroup, TLru, AtUnmap<Early2627>, TResult>(model, user),
+            "AtUnmap29" => Residents<TCounter, TPageCgroup, TLru, AtUnmap<Early2629>, TResult>(model, user),
+            "AtUnmap32" => Residents<TCounter, TPageCgroup, TLru, AtUnmap<Early32>, TResult>(model, user),
             var other => throw Unbound(Axis.Uncharge, other),
         };
 
@@ -62,6 +89,8 @@ internal static class Matrix
         where TCounter : struct, ICounterDesign where TPageCgroup : struct, IPageCgroupDesign where TLru : struct, ILruDesign
         where TUncharge : struct, IUnchargeDesign => model[Axis.Residents] switch
         {
+            "ForceEmpty" => Kmem<TCounter, TPageCgroup, TLru, TUncharge, ForceEmpty, TResult>(model, user),
+            "MoveToParent" => Kmem<TCounter, TPageCgroup, TLru, TUncharge, MoveToParent, TResult>(model, user),
             "PinPerPage" => Kmem<TCounter, TPageCgroup, TLru, TUncharge, PinPerPage, TResult>(model, user),
             var other => throw Unbound(Axis.Residents, other),
         };

@@ -16,7 +16,7 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
     public Instance(InstancePlan plan) : base(plan)
     {
         leaves = new nint[plan.Shape.LeavesFor(Cpus.Count)];
-        accounting = AccountingMemory.Build<TC>(Allocator, Cpus, Memory, new AccountingPlan(MaxGroups: plan.Shape.Depth + leaves.Length + 1));
+        accounting = AccountingMemory.Build<TC>(Allocator, Cpus, Memory, new AccountingPlan(plan.Shape.Depth + leaves.Length + 1, SwapEntries: Cpus.Count * WorkerState.PageSlots));
     }
 
     /// <inheritdoc/>
@@ -41,13 +41,15 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
     /// <inheritdoc/>
     protected override Lane Bind(string workload, WorkerState* states)
     {
-        long bytes = (sizeof(MmStruct) + MmStruct.TableBytes(WorkerState.PageSlots) + 4095) & ~4095L;
+        long bytes = (FileSpace.Bytes + sizeof(MmStruct) + MmStruct.TableBytes(WorkerState.PageSlots) + 4095) & ~4095L;
         var parts = new MemoryPart[Cpus.Count];
         for (int i = 0; i < parts.Length; i++) parts[i] = new MemoryPart((nuint)bytes, Plan.Topology.Cpu(Cpus.Cpu(i)).Node);
         byte* memory = Memory.Map(parts, MemoryUse.Process);
         for (int i = 0; i < parts.Length; i++)
         {
-            var mm = (MmStruct*)(memory + i * bytes);
+            states[i].File = (FileSpace*)(memory + i * bytes);
+            FileSpace.Init(states[i].File);
+            var mm = (MmStruct*)(states[i].File + 1);
             MmStruct.Init(mm, WorkerState.PageSlots, (byte*)(mm + 1));
             states[i].Mm = mm;
             spaces.Add((nint)mm);
@@ -63,6 +65,11 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
             "fault" => Of<Fault<TC>>(),
             "charge-uncharge" => Of<ChargeUncharge<TC>>(),
             "alloc-free" => Of<AllocFree<TC>>(),
+            "file-read" => Of<FileRead<TC, Batch32>>(),
+            "truncate" => Of<FileRead<TC, Batch256>>(),
+            "exit-storm" => Of<ExitStorm<TC>>(),
+            "swap-storm" => Of<SwapStorm<TC>>(),
+            "migrate" => Of<Migrate<TC>>(),
             Twins.Charge => Of<ChargeTwin<TC>>(),
             Twins.Alloc => Of<AllocTwin<TC>>(),
             _ => throw new ArgumentOutOfRangeException(nameof(workload), workload, "no such workload"),

@@ -5,8 +5,8 @@ using MemcgNative.Native;
 
 namespace MemcgNative.Accounting;
 
-/// <summary>What to build: how many groups the table holds, and whether memory+swap is counted.</summary>
-public sealed record AccountingPlan(int MaxGroups = 1024, bool SwapAccounting = false);
+/// <summary>What to build: how many groups the table holds, whether memory+swap is counted, how many places the swap device has, how many buckets the page cache.</summary>
+public sealed record AccountingPlan(int MaxGroups = 1024, bool SwapAccounting = false, int SwapEntries = 0, int PageCacheBuckets = 1024);
 
 /// <summary>
 /// Set-up and end of the accounting core on an allocator: the group table, what each node and each CPU holds of it, the root group.
@@ -30,15 +30,22 @@ public sealed unsafe class AccountingMemory
     /// <summary>The tree.</summary>
     public MemcgTree* Tree { get; private set; }
 
+    /// <summary>The cache of page_cgroup objects; null where the design has none.</summary>
+    public KmemCache? PageCgroups { get; private set; }
+
     /// <summary>The root group.</summary>
     public Memcg* Root => MemcgTree.Root(Tree);
 
     /// <summary>Builds the table for one combination of designs; memory comes from source, which owns it.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The table would be empty, or there are more nodes than the tree can serve.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The table would be empty, or there are more nodes than the tree can serve, or a size makes no sense.</exception>
     public static AccountingMemory Build<TC>(PhysicalMemory memory, PerCpu cpus, IMemorySource source, AccountingPlan plan) where TC : struct, IMemoryController
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(plan.MaxGroups, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(memory.Plan.Nodes.Count, MemcgTree.MaxNodes);
+        ArgumentOutOfRangeException.ThrowIfNegative(plan.SwapEntries);
+        if (plan.SwapEntries != 0) ArgumentOutOfRangeException.ThrowIfGreaterThan(plan.MaxGroups, 1 << 16); // ids in the swap map have 16 bits
+        if (!System.Numerics.BitOperations.IsPow2(plan.PageCacheBuckets))
+            throw new ArgumentOutOfRangeException(nameof(plan), plan.PageCacheBuckets, "the page cache's buckets are no power of two");
         var built = new AccountingMemory(memory, cpus, plan);
         built.Map<TC>(source);
         return built;
@@ -66,6 +73,13 @@ public sealed unsafe class AccountingMemory
         Guarded<nint>.Set(&Tree->StatBase, (nint)source.Map(parts, MemoryUse.PerCpu));
         Guarded<nint>.Set(&Tree->StatStride, (nint)stride);
 
+        var cache = (PageCache*)source.Map([new MemoryPart(Pages(PageCache.TableBytes(Plan.PageCacheBuckets)), first)], MemoryUse.Memcg);
+        PageCache.Init(cache, Plan.PageCacheBuckets);
+        Guarded<nint>.Set(&Tree->PageCache, (nint)cache);
+        Guarded<nint>.Set(&Tree->Swap, (nint)MapSwap(source, first));
+        TestAndSetLock.Init(&Tree->SoftLimitLock);
+
+        if (TC.PageCgroupBytes != 0) PageCgroups = new KmemCache(memory, "page_cgroup", TC.PageCgroupBytes);
         nint* nodes = MapNodes<TC>(source, specs, first);
         for (int i = 0; i < cpus.Count; i++)
         {
@@ -74,6 +88,9 @@ public sealed unsafe class AccountingMemory
             GuardedPtr<MemcgTree>.Set(&own->Tree, Tree);
             GuardedPtr<Guarded<nint>>.Set(&own->Nodes, (Guarded<nint>*)nodes);
             Guarded<int>.Set(&own->NodeCount, specs.Count);
+            Guarded<nint>.Set(&own->PageCgroupCache, PageCgroups == null ? 0 : (nint)PageCgroups.State);
+            IoQueue.Init<TC>(cpus.Area(i));
+            LruDrain.Init<TC>(cpus.Area(i));
             TC.InitCpu(cpus.Area(i));
         }
         for (int id = Plan.MaxGroups - 1; id >= 0; id--)
@@ -86,6 +103,14 @@ public sealed unsafe class AccountingMemory
         }
         IntrusiveList.Init(&Root->Sibling);
         MemcgLife.Init<TC>(Tree, Root, null);
+    }
+
+    private SwapDevice* MapSwap(IMemorySource source, NodeId first)
+    {
+        if (Plan.SwapEntries == 0) return null;
+        var device = (SwapDevice*)source.Map([new MemoryPart(Pages(SwapDevice.Bytes + SwapDevice.TableBytes(Plan.SwapEntries)), first)], MemoryUse.Memcg);
+        SwapDevice.Init(device, Plan.SwapEntries, (byte*)device + SwapDevice.Bytes);
+        return device;
     }
 
     private nint* MapNodes<TC>(IMemorySource source, IReadOnlyList<NodeSpec> specs, NodeId first) where TC : struct, IMemoryController

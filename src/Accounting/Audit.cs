@@ -20,14 +20,16 @@ public sealed record Balance(long Charged, long Uncharged, long Resident, long S
 }
 
 /// <summary>
-/// The books, checked against every frame, list and counter there is (spec 5.7; C-I1, C-I6, C-I8, B-I2 to B-I7, I1, I4). Only at
+/// The books, checked against every frame, list and counter there is (spec 5.7; C-I1, C-I2, C-I4, C-I6 to C-I8, B-I2 to B-I7, I1, I4). Only at
 /// quiescence: no operation in flight, this CPU's and all other CPUs' vectors drained.
 /// </summary>
 public static unsafe class Audit
 {
     private struct Found
     {
-        public long Pages, Anon, File;
+        public long Pages, Anon, File, Mapped, Writeback, Entries;
+        /// <summary>Pages and stocks of the subtree; swap entries of the subtree.</summary>
+        public long Below, EntriesBelow;
     }
 
     /// <summary>Checks everything; allocates, so never inside a measured region.</summary>
@@ -37,7 +39,9 @@ public static unsafe class Audit
         var wrong = new List<string>();
         int capacity = Guarded<int>.Get(&tree->Capacity);
         var found = new Found[capacity];
-        long onLists = CountFrames<TC>(cpu, tree, found, wrong), listed = 0, charged = 0, uncharged = 0, stocked = 0;
+        AuditSwap.CountEntries(cpu, tree, (id, entries) => found[id].Entries += entries, wrong);
+        long onLists = CountFrames<TC>(cpu, tree, found, wrong), listed = 0, charged = 0, uncharged = 0, stocked;
+        stocked = AddToAncestors<TC>(cpu, tree, found);
         for (int id = 0; id < capacity; id++)
         {
             Memcg* memcg = MemcgTree.ById(tree, id);
@@ -49,14 +53,16 @@ public static unsafe class Audit
             for (int node = 0; node < Guarded<int>.Get(&tree->Nodes); node++)
             {
                 TC.LruCheck(cpu, memcg, node, wrong);
+                if (TC.LruTwin && !Memcg.IsRoot(memcg)) continue; // its pages are on the zone's list too, which is the root's
                 for (LruList list = 0; list <= LruList.Unevictable; list++) listed += TC.LruCount(memcg, node, list);
             }
-            stocked += StockedAnywhere<TC>(cpu, memcg);
             CheckStatistics(memcg, found[id], wrong);
-            if (!Memcg.IsRoot(memcg)) CheckCounter<TC>(cpu, tree, memcg, found, wrong); // the root's own pages are not counted (I1b)
+            if (!Memcg.IsRoot(memcg)) CheckCounter<TC>(memcg, found[id].Below, wrong); // the root's own pages are not counted (I1b)
+            if (!Memcg.IsRoot(memcg) && Guarded<int>.Get(&tree->SwapAccounting) != 0) CheckMemsw<TC>(memcg, found[id].Below + found[id].EntriesBelow, wrong);
             charged += MemcgStat.Read(memcg, MemcgStatItem.PgpgIn);
             uncharged += MemcgStat.Read(memcg, MemcgStatItem.PgpgOut);
         }
+        AuditPageCgroup.Check<TC>(cpu, tree, found.Sum(f => f.Pages), wrong);
         if (onLists != listed) wrong.Add($"lru: {onLists} frames have the LRU bit, the lists count {listed}");
         if (AtomicLong.Load(&tree->DeadResidue) is not 0 and var residue) wrong.Add($"{residue} groups were released with pages still counted");
         charged += AtomicLong.Load(&tree->DeadCharged);
@@ -75,14 +81,19 @@ public static unsafe class Audit
         {
             Page* page = MemMap.PageOf(map, new Pfn(pfn));
             long flags = AtomicLong.Load(&page->Flags);
-            Memcg* owner = TC.OwnerOf(page, out bool used);
+            Memcg* owner = TC.OwnerOf(cpu, page, out bool used);
             if ((flags & PageFlags.Lru) != 0) onLists++;
             if (!used) continue;
             if (PageOps.Count(page) == 0) wrong.Add($"pfn {pfn} has no reference, yet group {Guarded<int>.Get(&owner->Id)} pays for it");
             int id = Guarded<int>.Get(&owner->Id);
             found[id].Pages++;
+            if ((flags & PageFlags.Writeback) != 0) found[id].Writeback++;
             if (PageMapping.IsAnon(page)) found[id].Anon++;
-            else found[id].File++;
+            else
+            {
+                found[id].File++;
+                if (AtomicInt.Load(&page->MapCount) != 0) found[id].Mapped++;
+            }
         }
         return onLists;
     }
@@ -92,25 +103,53 @@ public static unsafe class Audit
         int id = Guarded<int>.Get(&memcg->Id);
         long rss = MemcgStat.Read(memcg, MemcgStatItem.Rss), cache = MemcgStat.Read(memcg, MemcgStatItem.Cache);
         if (rss != found.Anon || cache != found.File) wrong.Add($"group {id}: rss {rss}, cache {cache}; the frames say {found.Anon}, {found.File}");
+        long mapped = MemcgStat.Read(memcg, MemcgStatItem.FileMapped), writeback = MemcgStat.Read(memcg, MemcgStatItem.Writeback), swap = MemcgStat.Read(memcg, MemcgStatItem.Swap);
+        if (mapped != found.Mapped) wrong.Add($"group {id}: mapped {mapped}, the frames say {found.Mapped}"); // C-I8
+        if (writeback != found.Writeback) wrong.Add($"group {id}: writeback {writeback}, the frames say {found.Writeback}");
+        if (swap != found.Entries) wrong.Add($"group {id}: swap {swap}, the swap map says {found.Entries}"); // C-I7
         long balance = MemcgStat.Read(memcg, MemcgStatItem.PgpgIn) - MemcgStat.Read(memcg, MemcgStatItem.PgpgOut);
         if (balance != found.Pages) wrong.Add($"group {id}: pgpgin - pgpgout is {balance}, {found.Pages} pages are charged");
     }
 
     /// <summary>usage = pages of the subtree + stocks of the subtree (I1); at most the limit, at least 0, at most the peak (5.7, 2).</summary>
-    private static void CheckCounter<TC>(in ThisCpu cpu, MemcgTree* tree, Memcg* memcg, Found[] found, List<string> wrong) where TC : struct, IMemoryController
+    private static void CheckCounter<TC>(Memcg* memcg, long expected, List<string> wrong) where TC : struct, IMemoryController
     {
-        long expected = 0;
-        for (int id = 1; id < found.Length; id++)
-        {
-            Memcg* below = MemcgTree.ById(tree, id);
-            if (Css.StateOf(&below->Css) != CssState.Free && Memcg.IsDescendant(below, memcg)) expected += found[id].Pages + StockedAnywhere<TC>(cpu, below);
-        }
         int own = Guarded<int>.Get(&memcg->Id);
         long usage = TC.Usage(memcg, CounterKind.Memory), limit = TC.Limit(memcg, CounterKind.Memory), peak = TC.Peak(memcg, CounterKind.Memory);
         if (usage != expected) wrong.Add($"group {own}: usage {usage}, its pages and stocks are {expected}");
         if (usage > limit) wrong.Add($"group {own}: usage {usage} over limit {limit}");
         if (usage < 0) wrong.Add($"group {own}: usage {usage} below zero");
         if (peak < usage) wrong.Add($"group {own}: peak {peak} below usage {usage}");
+    }
+
+    /// <summary>memsw = pages and stocks of the subtree + swap entries that record it (C-I2); never below memory (C-I4), at most its limit.</summary>
+    private static void CheckMemsw<TC>(Memcg* memcg, long expected, List<string> wrong) where TC : struct, IMemoryController
+    {
+        int own = Guarded<int>.Get(&memcg->Id);
+        long memsw = TC.Usage(memcg, CounterKind.Memsw), memory = TC.Usage(memcg, CounterKind.Memory), limit = TC.Limit(memcg, CounterKind.Memsw);
+        if (memsw != expected) wrong.Add($"group {own}: memsw {memsw}, its pages, stocks and swap entries are {expected}");
+        if (memsw < memory) wrong.Add($"group {own}: memsw {memsw} below memory {memory}");
+        if (memsw > limit) wrong.Add($"group {own}: memsw {memsw} over limit {limit}");
+    }
+
+    /// <summary>What each group has is counted by itself and by every group above it. Returns the pages in stocks.</summary>
+    private static long AddToAncestors<TC>(in ThisCpu cpu, MemcgTree* tree, Found[] found) where TC : struct, IMemoryController
+    {
+        long stocked = 0;
+        for (int id = 1; id < found.Length; id++) // not the root: its own pages are not counted
+        {
+            Memcg* memcg = MemcgTree.ById(tree, id);
+            if (Css.StateOf(&memcg->Css) == CssState.Free) continue;
+            long stock = StockedAnywhere<TC>(cpu, memcg);
+            stocked += stock;
+            for (Memcg* up = memcg; up != null; up = Memcg.ParentOf(up))
+            {
+                ref Found above = ref found[Guarded<int>.Get(&up->Id)];
+                above.Below += found[id].Pages + stock;
+                above.EntriesBelow += found[id].Entries;
+            }
+        }
+        return stocked;
     }
 
     private static long StockedAnywhere<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController

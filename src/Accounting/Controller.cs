@@ -32,7 +32,11 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     [MethodImpl(Inline)]
     public static void UnchargeCounters(in ThisCpu cpu, Memcg* memcg, int memory, int memsw) => TCounter.Uncharge<TResidents>(cpu, memcg, memory, memsw);
     /// <inheritdoc/>
-    public static void DrainStocks(in ThisCpu cpu, Memcg* root) => TCounter.DrainAll<TResidents>(cpu, root);
+    public static void DrainStocks(in ThisCpu cpu, Memcg* root)
+    {
+        TCounter.DrainAll<TResidents>(cpu, root);
+        TPageCgroup.Reap<TLru>(cpu);
+    }
     /// <inheritdoc/>
     public static long StockedPages(CpuArea* area, Memcg* memcg) => TCounter.StockedPages(area, memcg);
     /// <inheritdoc/>
@@ -50,6 +54,10 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
 
     /// <inheritdoc/>
     public static int PageMetadataBytes => TPageCgroup.MetadataBytes;
+    /// <inheritdoc/>
+    public static int PageCgroupBytes => TPageCgroup.ObjectBytes;
+    /// <inheritdoc/>
+    public static void PageCgroupCheck(in ThisCpu cpu, Page* page, ICollection<string> wrong) => TPageCgroup.CheckPage(cpu, page, wrong);
 
     /// <inheritdoc/>
     [MethodImpl(Inline)]
@@ -69,10 +77,43 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
 
     /// <inheritdoc/>
     [MethodImpl(Inline)]
-    public static Memcg* OwnerOf(Page* page, out bool used) => TPageCgroup.OwnerOf(page, out used);
+    public static Memcg* OwnerOf(in ThisCpu cpu, Page* page, out bool used) => TPageCgroup.OwnerOf(cpu, page, out used);
+
+    /// <inheritdoc/>
+    public static bool CommitLrucare(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon)
+    {
+        var change = new CommitSwitch<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>> { Memcg = memcg, Anon = anon };
+        TLru.Rehome<TLru, TPageCgroup, CommitSwitch<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>>(cpu, page, ref change);
+        return change.Done;
+    }
+
+    /// <inheritdoc/>
+    public static bool MoveCharge(in ThisCpu cpu, Page* old, Page* page, bool lrucare)
+    {
+        if (!lrucare) return TPageCgroup.MoveCharge<TPageCgroup, TLru>(cpu, old, page);
+        var take = new TakeSwitch<TPageCgroup, TLru>();
+        TLru.Rehome<TLru, TPageCgroup, TakeSwitch<TPageCgroup, TLru>>(cpu, old, ref take);
+        if (take.Owner == null) return false;
+        var give = new GiveSwitch<TPageCgroup, TLru> { Owner = take.Owner, Anon = PageMapping.IsAnon(page) };
+        TLru.Rehome<TLru, TPageCgroup, GiveSwitch<TPageCgroup, TLru>>(cpu, page, ref give);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public static bool ReleaseMemsw(in ThisCpu cpu, Page* page, out Memcg* owner, out ClearedCharge charge) =>
+        TPageCgroup.ReleaseMemsw<TPageCgroup, TLru>(cpu, page, out owner, out charge);
+    /// <inheritdoc/>
+    public static bool MoveAccount(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, out ClearedCharge charge) =>
+        TPageCgroup.MoveAccount<TPageCgroup, TLru>(cpu, page, from, to, out charge);
+    /// <inheritdoc/>
+    public static void SetMigrating(in ThisCpu cpu, Page* page, bool migrating) => TPageCgroup.SetMigrating(cpu, page, migrating);
+    /// <inheritdoc/>
+    public static bool ChargesInsertedPages => TPageCgroup.ChargesInsertedPages;
 
     // Lru
 
+    /// <inheritdoc/>
+    public static bool LruTwin => TLru.Twin;
     /// <inheritdoc/>
     public static void LruAdd(in ThisCpu cpu, Page** pages, int n) => TLru.Add<TPageCgroup>(cpu, pages, n);
     /// <inheritdoc/>
@@ -105,6 +146,34 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     public static void OnFinalPut(in ThisCpu cpu, Page** pages, int n) =>
         TUncharge.OnFinalPut<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, pages, n);
 
+    /// <inheritdoc/>
+    public static bool ChargesSwapIn(in ThisCpu cpu, Page* page) =>
+        TUncharge.ChargesSwapIn<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page);
+    /// <inheritdoc/>
+    public static void OnSwapCacheDeleted(in ThisCpu cpu, Page* page, SwapEntry entry, bool swapOut) =>
+        TUncharge.OnSwapCacheDeleted<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page, entry, swapOut);
+    /// <inheritdoc/>
+    public static void OnSwapOut(in ThisCpu cpu, Page* page, SwapEntry entry) =>
+        TUncharge.OnSwapOut<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page, entry);
+    /// <inheritdoc/>
+    public static bool OnMigratePrepare(in ThisCpu cpu, Page* old, Page* page) =>
+        TUncharge.OnMigratePrepare<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, old, page);
+    /// <inheritdoc/>
+    public static void OnMigrateEnd(in ThisCpu cpu, Page* old, Page* page, bool ok) =>
+        TUncharge.OnMigrateEnd<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, old, page, ok);
+    /// <inheritdoc/>
+    public static void OnMigrated(in ThisCpu cpu, Page* old, Page* page) =>
+        TUncharge.OnMigrated<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, old, page);
+    /// <inheritdoc/>
+    public static void OnReplaced(in ThisCpu cpu, Page* old, Page* page) =>
+        TUncharge.OnReplaced<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, old, page);
+    /// <inheritdoc/>
+    [MethodImpl(Inline)]
+    public static void OnBatchBegin(in ThisCpu cpu) => TUncharge.OnBatchBegin(cpu);
+    /// <inheritdoc/>
+    [MethodImpl(Inline)]
+    public static void OnBatchEnd(in ThisCpu cpu) => TUncharge.OnBatchEnd<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu);
+
     // Life
 
     /// <inheritdoc/>
@@ -136,6 +205,7 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     {
         TCounter.InitCpu<TResidents>(area);
         TPageCgroup.InitCpu(area);
+        TPageCgroup.InitReaper<TLru>(area);
         TLru.InitCpu(area);
         TUncharge.InitCpu(area);
         TKmem.InitCpu(area);

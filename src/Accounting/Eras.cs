@@ -61,16 +61,39 @@ public static class Eras
     [
         new(Axis.Counter, "PageCounter40", "atomic add per level, five words in 40 bytes (3.19)"),
         new(Axis.Counter, "PageCounter192", "atomic add per level, usage alone on its line, 192 bytes (6.18)"),
+        new(Axis.Counter, "ResCounter40", "spinlock per level, ticket, 40 bytes (2.6.25)"),
+        new(Axis.Counter, "ResCounter40Tas", "the same, test and set"),
+        new(Axis.Counter, "ResCounter56", "spinlock per level, ticket, with soft limit and parent, 56 bytes (2.6.31 to 3.18)"),
+        new(Axis.Counter, "ResCounter56Tas", "the same, test and set"),
         new(Axis.Stock, "None", "every charge goes to the counter"),
         new(Axis.Stock, "SingleSlot32", "one group per CPU, 32 pages at a time (2.6.33 to 6.0)"),
         new(Axis.Stock, "SingleSlot64", "one group per CPU, 64 pages at a time (6.1 to 6.15)"),
         new(Axis.Stock, "SevenSlot64", "seven groups per CPU in one line, 64 pages at a time (6.16)"),
         new(Axis.PageCgroup, "OwnerWord", "one plain word in struct page (3.19)"),
+        new(Axis.PageCgroup, "BitSpinlock", "a slab object behind a word with a bit lock (2.6.25 to 2.6.27)"),
+        new(Axis.PageCgroup, "BitSpinlockByte", "the same, the lock a byte: one exchange instead of a compare-exchange loop"),
+        new(Axis.PageCgroup, "LocklessRcu", "a slab object freed by RCU, corrected, prefetchw of the list's line (2008 series)"),
+        new(Axis.PageCgroup, "LocklessRcuRead", "the same, the line prefetched for reading"),
+        new(Axis.PageCgroup, "LocklessRcuNone", "the same without prefetch"),
+        new(Axis.PageCgroup, "LocklessRcuAsPosted", "the 2008 series with its races; for the explorer only"),
+        new(Axis.PageCgroup, "FlagArray40", "an array per node, 40 bytes a frame, bit lock (2.6.28 to 3.2)"),
+        new(Axis.PageCgroup, "FlagArray40Byte", "the same with a byte lock"),
+        new(Axis.PageCgroup, "FlagArray16", "an array per node, 16 bytes a frame, bit lock (3.3 to 3.16)"),
+        new(Axis.PageCgroup, "FlagArray16Byte", "the same with a byte lock"),
+        new(Axis.PageCgroup, "PlainFlagArrayMail", "16 bytes a frame, no lock; a migrated page stays named (2014 mail)"),
+        new(Axis.PageCgroup, "PlainFlagArray", "16 bytes a frame, no lock (3.17)"),
+        new(Axis.Lru, "TwinListsAsync", "a list of page_cgroups per group beside the zone's, following the charge (2.6.25 to 2.6.28)"),
+        new(Axis.Lru, "TwinListsSync", "the same, following the zone's list (2.6.29 to 3.2)"),
         new(Axis.Lru, "ZoneLruLock", "one lock per zone for every group's lists (3.3)"),
         new(Axis.LruLock, "tas", "test and set"),
         new(Axis.LruLock, "ticket", "ticket (2.6.25 to 4.1)"),
         new(Axis.LruLock, "mcs", "queued (today's idea)"),
         new(Axis.Uncharge, "AtFinalPut", "after the last reference is gone, gathered per owner (3.17)"),
+        new(Axis.Uncharge, "AtUnmap27", "at unmap and cache removal (2.6.27)"),
+        new(Axis.Uncharge, "AtUnmap29", "the same with memory+swap (2.6.29)"),
+        new(Axis.Uncharge, "AtUnmap32", "the same in batches (3.2 to 3.16)"),
+        new(Axis.Residents, "ForceEmpty", "uncharged by force, then nobody's (2.6.27)"),
+        new(Axis.Residents, "MoveToParent", "become the parent's at offline (2.6.29 to 3.18)"),
         new(Axis.Residents, "PinPerPage", "a css reference per counted page (3.19)"),
         new(Axis.Kmem, "None", "kernel objects are charged to nobody (nokmem)"),
     ];
@@ -78,9 +101,45 @@ public static class Eras
     /// <summary>Every era all of whose answers are built.</summary>
     public static IReadOnlyList<Era> All { get; } =
     [
+        new("2.6.27", "Balbir Singh", "2008-10", "Memory controller; memcg: lock_page_cgroup and page_cgroup ref", "released",
+            ["ResCounter40", "None", "BitSpinlock", "TwinListsAsync", "ticket", "AtUnmap27", "ForceEmpty", "None"]),
+        new("rfc-2008-lockless", "KAMEZAWA Hiroyuki", "2008-08-20", "memcg: lockless page_cgroup v1", "not merged: put off in favour of page_cgroup arrays (2.6.28)",
+            ["ResCounter40", "None", "LocklessRcu", "TwinListsAsync", "ticket", "AtUnmap27", "ForceEmpty", "None"]),
+        new("2.6.29", "KAMEZAWA Hiroyuki", "2009-03", "memcg: mem+swap controller; synchronized LRU; allocate all page_cgroup at boot", "released",
+            ["ResCounter56", "None", "FlagArray40", "TwinListsSync", "ticket", "AtUnmap29", "MoveToParent", "None"]),
+        new("3.3", "Johannes Weiner", "2012-03", "mm: make per-memcg LRU lists exclusive", "released",
+            ["ResCounter56", "SingleSlot32", "FlagArray16", "ZoneLruLock", "ticket", "AtUnmap32", "MoveToParent", "None"]),
+        new("rfc-2014-uncharge", "Johannes Weiner", "2014-04-30", "mm: memcontrol: rewrite uncharge API", "merged in 3.17 with all bits cleared at migration",
+            ["ResCounter56", "SingleSlot32", "PlainFlagArrayMail", "ZoneLruLock", "ticket", "AtFinalPut", "MoveToParent", "None"]),
+        new("3.17", "Johannes Weiner", "2014-10", "mm: memcontrol: rewrite uncharge API", "released",
+            ["ResCounter56", "SingleSlot32", "PlainFlagArray", "ZoneLruLock", "ticket", "AtFinalPut", "MoveToParent", "None"]),
         new("3.19", "Johannes Weiner", "2015-02", "mm: memcontrol: lockless page counters; page->mem_cgroup", "released",
             ["PageCounter40", "SingleSlot32", "OwnerWord", "ZoneLruLock", "ticket", "AtFinalPut", "PinPerPage", "None"]),
     ];
+
+    /// <summary>Why the answers of model do not go together, with the cure; null when they do.</summary>
+    public static string? WhyNot(Model model)
+    {
+        string pc = model[Axis.PageCgroup], lru = model[Axis.Lru], uncharge = model[Axis.Uncharge], residents = model[Axis.Residents];
+        bool early = uncharge.StartsWith("AtUnmap", StringComparison.Ordinal), array = pc.StartsWith("FlagArray", StringComparison.Ordinal);
+        bool made = pc.StartsWith("BitSpinlock", StringComparison.Ordinal) || pc.StartsWith("LocklessRcu", StringComparison.Ordinal);
+        return pc switch
+        {
+            "LocklessRcuAsPosted" => "page_cgroup=LocklessRcuAsPosted is for the explorer only, because it has the races of the posting; choose page_cgroup=LocklessRcu",
+            "PlainFlagArrayMail" when residents == "PinPerPage" =>
+                $"page_cgroup={pc} needs residents=MoveToParent, because a migrated page stays on its group's list and pins nothing",
+            _ when lru == "TwinListsAsync" && !made => $"lru={lru} needs page_cgroup=BitSpinlock or LocklessRcu, because it links the object that a charge makes; {pc} makes none",
+            _ when lru == "TwinListsSync" && !pc.StartsWith("FlagArray40", StringComparison.Ordinal) =>
+                $"lru={lru} needs page_cgroup=FlagArray40, because it links the node in each frame's entry; {pc} has none",
+            _ when early && !made && !array => $"uncharge={uncharge} needs a page_cgroup with a lock and a group that stays named, because a page is uncharged "
+                + $"while others use it; {pc} does not have them. Choose uncharge=AtFinalPut",
+            _ when early && made && lru != "TwinListsAsync" => $"uncharge={uncharge} with lru={lru} needs a page_cgroup that keeps the owner of an uncharged page on its list, "
+                + $"because it is taken off later; {pc} does not. Choose page_cgroup=FlagArray16 or lru=TwinListsAsync",
+            _ when early && array && residents == "PinPerPage" => $"uncharge={uncharge} needs residents=MoveToParent or ForceEmpty, because an uncharged page stays "
+                + "on its group's list and pins nothing; only they wait until the lists are empty",
+            _ => null,
+        };
+    }
 
     /// <summary>The era of this name, or null.</summary>
     public static Era? Find(string name) => All.FirstOrDefault(e => e.Name == name);

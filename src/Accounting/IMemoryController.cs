@@ -67,7 +67,10 @@ public unsafe interface IMemoryController
     static abstract void Cancel(in ThisCpu cpu, Memcg* memcg, int pages);
     /// <summary>Takes pages off the counters of memcg and its ancestors.</summary>
     static abstract void UnchargeCounters(in ThisCpu cpu, Memcg* memcg, int memory, int memsw);
-    /// <summary>Asks every CPU to return stocked pages of root's subtree; this CPU does so at once, others at their next poll.</summary>
+    /// <summary>
+    /// Asks every CPU to return stocked pages of root's subtree, and to free page_cgroups that wait for company; this CPU does so at once,
+    /// others at their next poll.
+    /// </summary>
     static abstract void DrainStocks(in ThisCpu cpu, Memcg* root);
     /// <summary>Pages of memcg that the stock of one CPU holds; exact at quiescence.</summary>
     static abstract long StockedPages(CpuArea* area, Memcg* memcg);
@@ -86,15 +89,34 @@ public unsafe interface IMemoryController
 
     /// <summary>Bytes of memcg metadata per frame beside struct page.</summary>
     static abstract int PageMetadataBytes { get; }
+    /// <summary>Bytes of the slab object a charged page needs; 0 when there is none.</summary>
+    static abstract int PageCgroupBytes { get; }
+    /// <summary>Adds a line for each thing wrong with page's page_cgroup at quiescence.</summary>
+    static abstract void PageCgroupCheck(in ThisCpu cpu, Page* page, ICollection<string> wrong);
     /// <summary>Makes memcg the owner of page; false when the page already has one: the caller gives the charge back.</summary>
     static abstract bool Commit(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon);
     /// <summary>Ends the ownership if type says so; false when there is nothing to give back.</summary>
     static abstract bool TryClear(in ThisCpu cpu, Page* page, UnchargeType type, out Memcg* owner, out ClearedCharge charge);
     /// <summary>The page's owner; used says whether it is charged.</summary>
-    static abstract Memcg* OwnerOf(Page* page, out bool used);
+    static abstract Memcg* OwnerOf(in ThisCpu cpu, Page* page, out bool used);
+
+    /// <summary>The same for a page that may be on a list already (lrucare); the page is locked.</summary>
+    static abstract bool CommitLrucare(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon);
+    /// <summary>The charge of old becomes page's, counters and statistics untouched; lrucare when either may be on a list. Both locked.</summary>
+    static abstract bool MoveCharge(in ThisCpu cpu, Page* old, Page* page, bool lrucare);
+    /// <summary>The memsw part of a frozen page goes to its swap entry; charge is what the caller subtracts at once.</summary>
+    static abstract bool ReleaseMemsw(in ThisCpu cpu, Page* page, out Memcg* owner, out ClearedCharge charge);
+    /// <summary>An isolated, locked page changes hands; to is null for nobody. Counters and statistics are the caller's.</summary>
+    static abstract bool MoveAccount(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, out ClearedCharge charge);
+    /// <summary>The mark that keeps an unmapped page charged while it migrates.</summary>
+    static abstract void SetMigrating(in ThisCpu cpu, Page* page, bool migrating);
+    /// <summary>Are device pages charged when they are inserted?</summary>
+    static abstract bool ChargesInsertedPages { get; }
 
     // Lru
 
+    /// <summary>Do the root's lists hold every page, beside those of its group (see <see cref="ILruDesign.Twin"/>)?</summary>
+    static abstract bool LruTwin { get; }
     /// <summary>Puts pages on their lists; they come from a pagevec, whose references keep them alive.</summary>
     static abstract void LruAdd(in ThisCpu cpu, Page** pages, int n);
     /// <summary>Takes pages whose last reference is gone off their lists; pages that are on none are skipped.</summary>
@@ -122,6 +144,25 @@ public unsafe interface IMemoryController
     static abstract void OnCacheRemoved(in ThisCpu cpu, Page* page);
     /// <summary>The last references of these pages are gone and they are on no list.</summary>
     static abstract void OnFinalPut(in ThisCpu cpu, Page** pages, int n);
+
+    /// <summary>Must a swap-in charge for this locked swap-cache page?</summary>
+    static abstract bool ChargesSwapIn(in ThisCpu cpu, Page* page);
+    /// <summary>The page left the swap cache; the swap lock is held. swapOut: entry is still in use.</summary>
+    static abstract void OnSwapCacheDeleted(in ThisCpu cpu, Page* page, SwapEntry entry, bool swapOut);
+    /// <summary>Reclaim is about to take a frozen page out of the swap cache; the swap cache's lock is held.</summary>
+    static abstract void OnSwapOut(in ThisCpu cpu, Page* page, SwapEntry entry);
+    /// <summary>old is about to be unmapped and copied to page; both locked. False: no charge to be had.</summary>
+    static abstract bool OnMigratePrepare(in ThisCpu cpu, Page* old, Page* page);
+    /// <summary>Migration is over; the page that is used is mapped again.</summary>
+    static abstract void OnMigrateEnd(in ThisCpu cpu, Page* old, Page* page, bool ok);
+    /// <summary>page has replaced old everywhere; both locked and on no list; not yet mapped.</summary>
+    static abstract void OnMigrated(in ThisCpu cpu, Page* old, Page* page);
+    /// <summary>page has replaced old in the page cache; both locked, either may be on a list.</summary>
+    static abstract void OnReplaced(in ThisCpu cpu, Page* old, Page* page);
+    /// <summary>A run of unmaps or removals begins; nests.</summary>
+    static abstract void OnBatchBegin(in ThisCpu cpu);
+    /// <summary>It ends.</summary>
+    static abstract void OnBatchEnd(in ThisCpu cpu);
 
     // Life
 

@@ -47,7 +47,7 @@ public unsafe struct Memcg
     [FieldOffset(328)] internal Guarded<nint> Parent;
     /// <summary>I: <see cref="TreeOf"/>.</summary>
     [FieldOffset(336)] internal Guarded<nint> Tree;
-    /// <summary>L: under the tree's lock: online children.</summary>
+    /// <summary>L: under the tree's lock: children, dying ones included until they are recycled.</summary>
     [FieldOffset(344)] public ListHead Children;
     /// <summary>L: under the tree's lock: node on the parent's list, or on the pool's free list.</summary>
     [FieldOffset(SiblingOffset)] public ListHead Sibling;
@@ -59,6 +59,10 @@ public unsafe struct Memcg
     /// <summary>A: charges refused after the last round (Linux v2: events max; v1: part of failcnt).</summary>
     [FieldOffset(392)] public AtomicLong ChargesFailed;
 
+    /// <summary>A: movers of this group's pages at work; above 0, <see cref="PageStat"/> takes <see cref="MoveLock"/> (Linux: moving_account).</summary>
+    [FieldOffset(408)] public AtomicInt Moving;
+    /// <summary>Irq-safe: held around the change of one page's owner and statistics (Linux: move_lock).</summary>
+    [FieldOffset(416)] public LockWord MoveLock;
     /// <summary>I: where this group's counts begin in each CPU's statistics, so that the hot path adds and does not multiply.</summary>
     [FieldOffset(400)] public Guarded<nint> StatOffset;
 

@@ -55,6 +55,8 @@ public static unsafe class MemcgLife
         AtomicInt.Init(&memcg->Tasks, 0);
         AtomicLong.Init(&memcg->ReclaimRounds, 0);
         AtomicLong.Init(&memcg->ChargesFailed, 0);
+        AtomicInt.Init(&memcg->Moving, 0);
+        TestAndSetLock.Init(&memcg->MoveLock);
         Guarded<int>.Set(&memcg->Css.OnlineChildren, 0);
         Guarded<nint>.Set(&memcg->Css.OfflineFunction, (nint)(delegate*<in ThisCpu, Memcg*, void>)&OfflineDesigns<TC>);
         Guarded<nint>.Set(&memcg->Css.UsageFunction, (nint)(delegate*<Memcg*, long>)&UsageOf<TC>);
@@ -155,8 +157,7 @@ public static unsafe class MemcgLife
         if (online)
         {
             AtomicInt.Add(&memcg->Tasks, 1);
-            Memcg* old = AtomicPtr<Memcg>.Exchange(&mm->Memcg, memcg);
-            if (old != null) AtomicInt.Add(&old->Tasks, -1);
+            LeaveTasks(AtomicPtr<Memcg>.Exchange(&mm->Memcg, memcg));
         }
         TreeLock.Release(cpu, &tree->Lock);
         return online;
@@ -169,9 +170,13 @@ public static unsafe class MemcgLife
         if (memcg == null) return;
         MemcgTree* tree = Memcg.TreeOf(memcg);
         TreeLock.Acquire(cpu, &tree->Lock);
-        AtomicPtr<Memcg>.Store(&mm->Memcg, null);
-        AtomicInt.Add(&memcg->Tasks, -1);
+        LeaveTasks(AtomicPtr<Memcg>.Exchange(&mm->Memcg, null)); // may have moved since it was looked at
         TreeLock.Release(cpu, &tree->Lock);
+    }
+
+    private static void LeaveTasks(Memcg* memcg)
+    {
+        if (memcg != null && AtomicInt.AddReturn(&memcg->Tasks, -1) < 0) Bug.Fail("memcg: more tasks left than came", Guarded<int>.Get(&memcg->Id));
     }
 
     private static Memcg* OfSibling(ListHead* node) => (Memcg*)((byte*)node - Memcg.SiblingOffset);

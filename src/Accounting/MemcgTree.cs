@@ -51,6 +51,15 @@ public unsafe struct MemcgTree
     /// <summary>A: groups released while their own counter was not 0.</summary>
     [FieldOffset(184)] public AtomicLong DeadResidue;
 
+    /// <summary>I: the swap device (SwapDevice*), 0 without swap.</summary>
+    [FieldOffset(192)] public Guarded<nint> Swap;
+    /// <summary>I: the page cache (PageCache*).</summary>
+    [FieldOffset(200)] public Guarded<nint> PageCache;
+    /// <summary>Leaf lock of the soft-limit tree, irq-safe; no list lock is ever taken inside and none held outside (C5).</summary>
+    [FieldOffset(208)] public LockWord SoftLimitLock;
+    /// <summary>L: <see cref="SoftLimitLock"/>: updates of the soft-limit tree.</summary>
+    [FieldOffset(216)] public Guarded<long> SoftLimitUpdates;
+
     /// <summary>I: per node the base of its MemcgNode array; <see cref="MaxNodes"/> entries follow.</summary>
     [FieldOffset(256)] public Guarded<nint> NodeBases;
 

@@ -32,9 +32,9 @@ public static unsafe class Mm
     /// do_anonymous_page: a frame, a charge, a mapping, a place on the LRU, in this order, so that commit is the last thing that can see
     /// the page alone. entry is not mapped; only its owner faults it in. write makes the page dirty: without swap it cannot be reclaimed.
     /// </summary>
-    public static FaultResult Fault<TC>(in ThisCpu cpu, MmStruct* mm, long index, bool write, out Page* page) where TC : struct, IMemoryController
+    public static FaultResult Fault<TC>(in ThisCpu cpu, MmStruct* mm, long index, bool write) where TC : struct, IMemoryController
     {
-        page = Frames.Alloc(cpu, Gfp.Kernel);
+        Page* page = Frames.Alloc(cpu, Gfp.Kernel);
         if (page == null) return FaultResult.NoMemory;
         Memcg* memcg = Charging.MemcgOf(cpu, mm);
         if (!Charging.TryCharge<TC>(cpu, memcg, 1, Gfp.Kernel))
@@ -42,9 +42,11 @@ public static unsafe class Mm
             Css.Put(cpu, &memcg->Css);
             PageOps.PutAndTest(page);
             Frames.Free(cpu, page);
-            page = null;
             return FaultResult.OverLimit;
         }
+        // clear_user_highpage, of which the first line is kept: clearing 4 KiB would hide the accounting. Before anybody can find the page,
+        // because reclaim may take a clean one away as soon as it can be found.
+        Guarded<long>.Set((Guarded<long>*)MemMap.FrameOf(MemMap.Of(cpu), page), index);
         PageMapping.SetAnon(page, mm, index);
         PageOps.SetExclusive(page, PageFlags.SwapBacked | PageFlags.Uptodate | (write ? PageFlags.Dirty : 0));
         AtomicInt.Init(&page->MapCount, 1);
@@ -65,12 +67,24 @@ public static unsafe class Mm
         PageTableLock.Acquire(cpu, ptl);
         Page* page = GuardedPtr<Page>.Get(MmStruct.Entry(mm, index));
         PageTableLock.Release(cpu, ptl);
+        return Pte.IsPresent(page) ? page : null;
+    }
+
+    /// <summary>follow_page with FOLL_GET: the frame behind an entry with a reference, or null. Put by <see cref="Put"/>.</summary>
+    public static Page* Follow(in ThisCpu cpu, MmStruct* mm, long index)
+    {
+        LockWord* ptl = MmStruct.LockOf(mm, index);
+        PageTableLock.Acquire(cpu, ptl);
+        Page* page = GuardedPtr<Page>.Get(MmStruct.Entry(mm, index));
+        if (Pte.IsPresent(page)) PageOps.Get(page);
+        else page = null;
+        PageTableLock.Release(cpu, ptl);
         return page;
     }
 
     /// <summary>
     /// zap_page_range: unmaps entries first to first+count-1 and puts their pages, in batches; the page-table lock is taken once per
-    /// batch. Entries that reclaim emptied meanwhile are skipped. Returns pages unmapped.
+    /// batch. Entries that reclaim emptied meanwhile are skipped, swapped ones give their place back. Returns pages unmapped.
     /// </summary>
     public static long Unmap<TC>(in ThisCpu cpu, MmStruct* mm, long first, long count) where TC : struct, IMemoryController
     {
@@ -81,6 +95,7 @@ public static unsafe class Mm
         {
             long stop = Math.Min(end, (at | (MmStruct.EntriesPerLock - 1)) + 1);
             LockWord* ptl = MmStruct.LockOf(mm, at);
+            TC.OnBatchBegin(cpu);
             PageTableLock.Acquire(cpu, ptl);
             int n = 0;
             for (; at < stop && n < Batch; at++)
@@ -89,23 +104,32 @@ public static unsafe class Mm
                 Page* page = GuardedPtr<Page>.Get(entry);
                 if (page == null) continue;
                 GuardedPtr<Page>.Set(entry, null);
-                RemoveRmap<TC>(cpu, page);
-                batch[n++] = page;
+                if (Pte.IsPresent(page))
+                {
+                    Rmap.Remove<TC>(cpu, page);
+                    batch[n++] = page;
+                }
+                else if (Pte.IsSwap(page)) SwapCache.PutEntry<TC>(cpu, SwapDevice.Of(cpu), Pte.SwapOf(page));
             }
             PageTableLock.Release(cpu, ptl);
+            FreeSwapCache<TC>(cpu, batch, n);
+            TC.OnBatchEnd(cpu);
             ReleasePages<TC>(cpu, batch, n);
             unmapped += n;
         }
         return unmapped;
     }
 
-    /// <summary>page_remove_rmap: the event OnUnmap when the last mapping goes.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static void RemoveRmap<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController
+    /// <summary>free_swap_cache: pages that only their own reference and the swap cache keep leave the cache; a page somebody has locked is left to reclaim.</summary>
+    private static void FreeSwapCache<TC>(in ThisCpu cpu, Page** pages, int n) where TC : struct, IMemoryController
     {
-        int left = AtomicInt.AddReturn(&page->MapCount, -1);
-        if (left < 0) Bug.Fail("mm: unmapped more often than mapped (page, mapcount)", (long)page, left);
-        if (left == 0) TC.OnUnmap(cpu, page);
+        for (int i = 0; i < n; i++)
+        {
+            Page* page = pages[i];
+            if (!PageOps.Test(page, PageFlags.SwapCache) || AtomicInt.Load(&page->MapCount) != 0 || !PageOps.TryLock(page)) continue;
+            SwapCache.TryFree<TC>(cpu, SwapDevice.Of(cpu), page);
+            PageOps.Unlock(page);
+        }
     }
 
     /// <summary>get_page.</summary>

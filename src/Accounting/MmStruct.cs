@@ -19,17 +19,22 @@ public unsafe struct MmStruct
     /// <summary>Entries one lock guards.</summary>
     public const int EntriesPerLock = 512;
 
-    /// <summary>A: the group that pays; read under RCU. Holds a css reference, so the group stays online while the space is in it.</summary>
+    /// <summary>A: the group that pays; read under RCU. Counted in its Tasks: a group with a space in it cannot be removed.</summary>
     [FieldOffset(0)] public AtomicPtr<Memcg> Memcg;
     /// <summary>I: number of entries.</summary>
     [FieldOffset(8)] public Guarded<long> Entries;
-    /// <summary>I: first entry: Page*, 0 = not mapped; L: under its lock.</summary>
+    /// <summary>I: first entry, a <see cref="Pte"/>; L: under its lock.</summary>
     [FieldOffset(16)] public GuardedPtr<GuardedPtr<Page>> Table;
     /// <summary>I: first lock; lock i guards entries 512i to 512i+511. A line each.</summary>
     [FieldOffset(24)] public GuardedPtr<byte> Locks;
 
+    /// <summary>I: next space of the family that fork made, a ring; written by <see cref="Join"/> before either space is used by a second CPU.</summary>
+    [FieldOffset(32)] private Guarded<nint> family;
+
     /// <summary>Bytes of table and locks for a space of entries pages.</summary>
-    public static long TableBytes(long entries) => entries * 8 + (entries + EntriesPerLock - 1) / EntriesPerLock * CacheLine.Size;
+    public static long TableBytes(long entries) => LocksAt(entries) + (entries + EntriesPerLock - 1) / EntriesPerLock * CacheLine.Size;
+
+    private static long LocksAt(long entries) => (entries * 8 + CacheLine.Size - 1) & -CacheLine.Size;
 
     /// <summary>Makes an empty space in memory of <see cref="TableBytes"/> zeroed bytes.</summary>
     public static void Init(MmStruct* mm, long entries, byte* memory)
@@ -37,7 +42,8 @@ public unsafe struct MmStruct
         AtomicPtr<Accounting.Memcg>.Init(&mm->Memcg, null);
         Guarded<long>.Set(&mm->Entries, entries);
         GuardedPtr<GuardedPtr<Page>>.Set(&mm->Table, (GuardedPtr<Page>*)memory);
-        GuardedPtr<byte>.Set(&mm->Locks, memory + entries * 8);
+        GuardedPtr<byte>.Set(&mm->Locks, memory + LocksAt(entries));
+        Guarded<nint>.Set(&mm->family, (nint)mm);
         for (long i = 0; i < entries; i++) GuardedPtr<Page>.Set(Entry(mm, i), null);
         for (long i = 0; i < entries; i += EntriesPerLock) PageTableLock.Init(LockOf(mm, i));
     }
@@ -49,4 +55,14 @@ public unsafe struct MmStruct
     /// <summary>The lock of its page table page.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static LockWord* LockOf(MmStruct* mm, long index) => (LockWord*)(GuardedPtr<byte>.Get(&mm->Locks) + (index >> 9) * CacheLine.Size);
+
+    /// <summary>The next space in which a page of this one may be mapped at the same index; the space itself when it has no relatives.</summary>
+    public static MmStruct* NextOfFamily(MmStruct* mm) => (MmStruct*)Guarded<nint>.Get(&mm->family);
+
+    /// <summary>child becomes a relative of parent (fork), so that shared pages find all their entries.</summary>
+    public static void Join(MmStruct* parent, MmStruct* child)
+    {
+        Guarded<nint>.Set(&child->family, Guarded<nint>.Get(&parent->family));
+        Guarded<nint>.Set(&parent->family, (nint)child);
+    }
 }

@@ -29,4 +29,35 @@ public static unsafe class PageMapping
     /// <summary>The address space an anonymous page belongs to (the rmap of a private page).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static MmStruct* AnonSpace(Page* page) => (MmStruct*)(AtomicLong.Load(&page->Mapping) & ~AnonBit);
+
+    /// <summary>The same for a page that others can find already; it is locked.</summary>
+    public static void SetAnonLocked(Page* page, MmStruct* space, long index)
+    {
+        AtomicLong.Store(&page->Index, index);
+        AtomicLong.Store(&page->Mapping, (long)space | AnonBit);
+    }
+
+    /// <summary>A fresh page read from swap: anonymous, but nobody has mapped it yet.</summary>
+    public static void SetAnonOrphan(Page* page) => AtomicLong.Init(&page->Mapping, AnonBit);
+
+    /// <summary>The file a cached page belongs to; null for a page of no mapping. Stable under the page lock; not for anonymous pages.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FileSpace* FileOf(Page* page) => (FileSpace*)AtomicLong.Load(&page->Mapping);
+
+    /// <summary>Makes page the page at index of file; the page is locked and in no mapping.</summary>
+    public static void SetFile(Page* page, FileSpace* file, long index)
+    {
+        AtomicLong.Store(&page->Index, index);
+        AtomicLong.Store(&page->Mapping, (long)file);
+    }
+
+    /// <summary>page gets old's place (mapping and index); page is not yet reachable.</summary>
+    public static void CopyPlace(Page* old, Page* page)
+    {
+        AtomicLong.Store(&page->Index, AtomicLong.Load(&old->Index));
+        AtomicLong.Store(&page->Mapping, AtomicLong.Load(&old->Mapping));
+    }
+
+    /// <summary>The page belongs to no mapping any more.</summary>
+    public static void Clear(Page* page) => AtomicLong.Store(&page->Mapping, 0);
 }

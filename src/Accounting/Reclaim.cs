@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using MemcgNative.Allocator;
 using MemcgNative.Native;
-using PageTableLock = MemcgNative.Native.TestAndSetLock;
 
 namespace MemcgNative.Accounting;
 
 /// <summary>
-/// Reclaim on behalf of a group at its limit: walks the lists of its subtree from the tail and frees clean pages. Linux:
+/// Reclaim on behalf of a group at its limit: walks the lists of its subtree from the tail, frees clean pages and
+/// sends dirty ones to the device. Linux:
 /// try_to_free_mem_cgroup_pages, mm/vmscan.c.
 /// </summary>
 /// <remarks>Dropped from Linux: priorities, generations, shrinkers, the scan balance between file and anonymous pages. Kept: isolation in
@@ -22,11 +22,13 @@ public static unsafe class Reclaim
     public static long Shrink<TC>(in ThisCpu cpu, Memcg* root, long wanted) where TC : struct, IMemoryController
     {
         Mm.LruAddDrain<TC>(cpu);
+        Writeback.CompleteOwn<TC>(cpu); // what the last round sent out is clean now (Linux: congestion_wait)
         MemcgTree* tree = Memcg.TreeOf(root);
         long freed = 0;
-        for (int id = 0; id < Guarded<int>.Get(&tree->Capacity) && freed < wanted; id++)
+        int capacity = Guarded<int>.Get(&tree->Capacity), own = Guarded<int>.Get(&root->Id);
+        for (int i = 0; i < capacity && freed < wanted; i++)
         {
-            Memcg* memcg = TryGet(cpu, tree, id, root);
+            Memcg* memcg = TryGet(cpu, tree, (own + i) % capacity, root); // root first: a leaf at its limit looks no further
             if (memcg == null) continue;
             for (int node = 0; node < Guarded<int>.Get(&tree->Nodes) && freed < wanted; node++)
                 freed += ShrinkNode<TC>(cpu, memcg, node, wanted - freed);
@@ -79,11 +81,13 @@ public static unsafe class Reclaim
         Page** free = stackalloc Page*[Batch];
         int n = TC.LruIsolateTail(cpu, memcg, node, list, isolated, Batch), kept = 0, freed = 0;
         if (n == 0) return -1;
+        TC.OnBatchBegin(cpu);
         for (int i = 0; i < n; i++)
         {
             if (TryFree<TC>(cpu, isolated[i])) free[freed++] = isolated[i];
             else isolated[kept++] = isolated[i];
         }
+        TC.OnBatchEnd(cpu);
         TC.LruPutback(cpu, isolated, kept);
         Mm.ReleasePages<TC>(cpu, isolated, kept);
         if (freed == 0) return 0;
@@ -92,33 +96,32 @@ public static unsafe class Reclaim
         return freed;
     }
 
-    /// <summary>shrink_page_list for one page: lock, unmap, freeze. True when the page is ours alone with count 0.</summary>
+    /// <summary>shrink_page_list for one page: lock, a place on the device, unmap, write, freeze. True when the page is ours alone with count 0.</summary>
     private static bool TryFree<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController
     {
         if (!PageOps.TryLock(page)) return false;
-        bool ours = !PageOps.Test(page, PageFlags.Dirty | PageFlags.Writeback | PageFlags.Unevictable)
-            && TryUnmap<TC>(cpu, page)
-            && PageOps.Freeze(page, 1); // the isolation's reference is the last; getters fail from here on
+        bool ours = TryFreeLocked<TC>(cpu, page);
         PageOps.Unlock(page);
         return ours;
     }
 
-    /// <summary>try_to_unmap for a private page: its one entry is cleared and the mapping's reference dropped.</summary>
-    private static bool TryUnmap<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController
+    private static bool TryFreeLocked<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController
     {
-        if (!PageMapping.IsAnon(page)) return AtomicInt.Load(&page->MapCount) == 0;
-        MmStruct* mm = PageMapping.AnonSpace(page);
-        long index = AtomicLong.Load(&page->Index);
-        LockWord* ptl = MmStruct.LockOf(mm, index);
-        PageTableLock.Acquire(cpu, ptl);
-        GuardedPtr<Page>* entry = MmStruct.Entry(mm, index);
-        if (GuardedPtr<Page>.Get(entry) == page)
+        if (PageOps.Test(page, PageFlags.Writeback | PageFlags.Unevictable)) return false;
+        bool anon = PageMapping.IsAnon(page);
+        SwapDevice* device = SwapDevice.Of(cpu);
+        if (anon && PageOps.Test(page, PageFlags.Dirty) && !PageOps.Test(page, PageFlags.SwapCache) && (device == null || !SwapCache.TryAdd(cpu, device, page))) return false;
+        if (!Rmap.TryUnmap<TC>(cpu, page)) return false;
+        if (PageOps.Test(page, PageFlags.Dirty))
         {
-            GuardedPtr<Page>.Set(entry, null);
-            Mm.RemoveRmap<TC>(cpu, page);
-            if (PageOps.PutAndTest(page)) Bug.Fail("reclaim: the isolation's own reference was lost (page)", (long)page);
+            Writeback.Start<TC>(cpu, page); // clean when it comes back, and next in line
+            return false;
         }
-        PageTableLock.Release(cpu, ptl);
-        return AtomicInt.Load(&page->MapCount) == 0;
+        // The isolation's reference, and a cache's, are the last; getters fail from here on.
+        if (PageOps.Test(page, PageFlags.SwapCache)) return SwapCache.TryRemoveFrozen<TC>(cpu, device, page);
+        if (anon || PageMapping.FileOf(page) == null) return PageOps.Freeze(page, 1);
+        if (!PageCache.TryRemove(cpu, page, freeze: 2)) return false;
+        TC.OnCacheRemoved(cpu, page);
+        return true;
     }
 }

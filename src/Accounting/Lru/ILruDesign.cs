@@ -19,6 +19,13 @@ public enum LruList
     Unevictable,
 }
 
+/// <summary>What <see cref="ILruDesign.Rehome"/> runs while no list can see the page: the owner changes inside.</summary>
+public unsafe interface IOwnerSwitch
+{
+    /// <summary>The switch itself.</summary>
+    void Run(in ThisCpu cpu, Page* page);
+}
+
 /// <summary>Which lock guards a page's place on a list?</summary>
 /// <remarks>
 /// The page's owner is asked of the PageCgroup axis (TPc.OwnerOf), never read directly: page to book is one of the three seams. n is the
@@ -57,6 +64,29 @@ public unsafe interface ILruDesign
     static abstract void Activate<TPc>(in ThisCpu cpu, Page** pages, int n) where TPc : struct, IPageCgroupDesign;
     /// <summary>To the tail of the inactive list, to be reclaimed next.</summary>
     static abstract void Rotate<TPc>(in ThisCpu cpu, Page** pages, int n) where TPc : struct, IPageCgroupDesign;
+
+    /// <summary>
+    /// Seam: the owner switch under the list's own protocol (lrucare): a page that is on a list leaves the old owner's and joins the new
+    /// owner's, and nobody sees the time between. The caller holds the page lock.
+    /// </summary>
+    static virtual void Rehome<TSelf, TPc, TSwitch>(in ThisCpu cpu, Page* page, ref TSwitch change)
+        where TSelf : struct, ILruDesign where TPc : struct, IPageCgroupDesign where TSwitch : struct, IOwnerSwitch
+    {
+        bool mine = TSelf.Isolate<TPc>(cpu, page);
+        change.Run(cpu, page);
+        if (!mine) return;
+        TSelf.Putback<TPc>(cpu, &page, 1);
+        if (PageOps.PutAndTest(page)) Bug.Fail("lru: the caller's reference was lost while its page changed owner (page)", (long)page);
+    }
+
+    /// <summary>Are pages on the zone's list and on their group's at once? Then the root's lists are the zone's own and hold every page.</summary>
+    static virtual bool Twin => false;
+    /// <summary>Seam: node is a page_cgroup that has just become its page's; runs inside the PageCgroup axis' critical section, where it has one.</summary>
+    static virtual void OnNodeOwned<TPc>(in ThisCpu cpu, ListHead* node) where TPc : struct, IPageCgroupDesign { }
+    /// <summary>Seam: these page_cgroups are about to be freed, or their pages to have none; n is at most 16.</summary>
+    static virtual void OnNodesDisowned<TPc>(in ThisCpu cpu, ListHead** nodes, int n) where TPc : struct, IPageCgroupDesign { }
+    /// <summary>The line that <see cref="OnNodeOwned{TPc}"/> will write for a page of memcg on node, or null.</summary>
+    static virtual void* LineOf(Memcg* memcg, int node) => null;
 
     /// <summary>Pages counted on one list.</summary>
     static abstract long Count(Memcg* memcg, int node, LruList list);

@@ -34,9 +34,12 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
 
     /// <summary>page to lruvec: the owner's, or the root's when nobody owns the page (mem_cgroup_page_lruvec).</summary>
     [MethodImpl(Inline)]
-    private static Lruvec* VecOf<TPc>(in ThisCpu cpu, Page* page, int node) where TPc : struct, IPageCgroupDesign
+    private static Lruvec* VecOf<TPc>(in ThisCpu cpu, Page* page, int node) where TPc : struct, IPageCgroupDesign =>
+        VecOf(cpu, TPc.OwnerOf(cpu, page, out _), node);
+
+    [MethodImpl(Inline)]
+    private static Lruvec* VecOf(in ThisCpu cpu, Memcg* owner, int node)
     {
-        Memcg* owner = TPc.OwnerOf(page, out _);
         if (owner == null) owner = MemcgTree.Root(GuardedPtr<MemcgTree>.Get(&AccountingCpu.Of(cpu)->Tree));
         return Vec(owner, node);
     }
@@ -112,8 +115,9 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     {
         long flags = AtomicLong.Load(&page->Flags);
         if ((flags & PageFlags.Lru) != 0) Bug.Fail("lru: page added twice (page, flags)", (long)page, flags);
+        Lruvec* vec = VecOf<TPc>(cpu, page, node); // before the bit: off the lists, an owner that no longer pays means nothing
         PageOps.Set(page, PageFlags.Lru);
-        Lruvec.Add(VecOf<TPc>(cpu, page, node), page, Lruvec.ListOf(flags));
+        Lruvec.Add(vec, page, Lruvec.ListOf(flags));
     }
 
     /// <inheritdoc/>
@@ -207,6 +211,21 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     }
 
     /// <inheritdoc/>
+    /// <remarks>lrucare of 3.3: one hold of the zone's lock, so an isolator that has the page off its list puts it back under the new owner (B4).</remarks>
+    public static void Rehome<TSelf, TPc, TSwitch>(in ThisCpu cpu, Page* page, ref TSwitch change)
+        where TSelf : struct, ILruDesign where TPc : struct, IPageCgroupDesign where TSwitch : struct, IOwnerSwitch
+    {
+        var hold = new Hold();
+        int node = hold.Relock(cpu, page);
+        long flags = AtomicLong.Load(&page->Flags);
+        bool listed = (flags & PageFlags.Lru) != 0;
+        if (listed) Lruvec.Delete(VecOf<TPc>(cpu, page, node), page, Lruvec.ListOf(flags));
+        change.Run(cpu, page);
+        if (listed) Lruvec.Add(VecOf(cpu, TPc.OwnerAtAdd<TPc>(cpu, page), node), page, Lruvec.ListOf(flags));
+        hold.Unlock(cpu);
+    }
+
+    /// <inheritdoc/>
     public static long Count(Memcg* memcg, int node, LruList list) => Lruvec.Count(Vec(memcg, node), list);
 
     /// <inheritdoc/>
@@ -214,7 +233,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     {
         ZoneLruState* zone = Zone(cpu, node);
         TLock.Acquire(cpu, &zone->Lock);
-        Lruvec.Check<TPc>(Vec(memcg, node), memcg, node, wrong);
+        Lruvec.Check<TPc>(cpu, Vec(memcg, node), memcg, node, wrong);
         TLock.Release(cpu, &zone->Lock);
     }
 }

@@ -5,7 +5,7 @@ using MemcgNative.Native;
 namespace MemcgNative.Accounting;
 
 /// <summary>How do two CPUs agree on who owns a page?</summary>
-public unsafe interface IPageCgroupDesign
+public unsafe partial interface IPageCgroupDesign
 {
     /// <summary>Name users choose it by.</summary>
     static abstract string Name { get; }
@@ -31,5 +31,43 @@ public unsafe interface IPageCgroupDesign
     static abstract bool TryClear<TLru>(in ThisCpu cpu, Page* page, UnchargeType type, out Memcg* owner, out ClearedCharge charge) where TLru : struct, ILruDesign;
 
     /// <summary>The page's owner; used says whether it is charged. Who may call it when is the design's; every list design uses it for page to book.</summary>
-    static abstract Memcg* OwnerOf(Page* page, out bool used);
+    static abstract Memcg* OwnerOf(in ThisCpu cpu, Page* page, out bool used);
+
+    // Verbs only some answers do in their own way. The defaults compose the two above; their callers exclude everyone else from the page.
+
+    /// <summary>
+    /// The charge of old becomes new's, counters untouched: old is not used afterwards. Both pages locked, new without a charge, neither on a
+    /// list. False when old was never charged (C16). The source mail leaves old associated but without its charges (C9, C-I9).
+    /// </summary>
+    static virtual bool MoveCharge<TSelf, TLru>(in ThisCpu cpu, Page* old, Page* page) where TSelf : struct, IPageCgroupDesign where TLru : struct, ILruDesign =>
+        TSelf.TryClear<TLru>(cpu, old, UnchargeType.Force, out Memcg* owner, out _) && TSelf.Commit<TLru>(cpu, page, owner, PageMapping.IsAnon(old));
+
+    /// <summary>
+    /// The memsw part of a frozen page goes to its swap entry. charge is what the caller takes off the counters and statistics at once: an answer
+    /// without a bit for it ends the ownership here (3.19), one with a bit gives nothing back now and memory only at the final put (3.17).
+    /// </summary>
+    static virtual bool ReleaseMemsw<TSelf, TLru>(in ThisCpu cpu, Page* page, out Memcg* owner, out ClearedCharge charge)
+        where TSelf : struct, IPageCgroupDesign where TLru : struct, ILruDesign
+    {
+        if (!TSelf.TryClear<TLru>(cpu, page, UnchargeType.Force, out owner, out charge)) return false;
+        charge = charge with { Memsw = 0 };
+        return true;
+    }
+
+    /// <summary>An isolated page under the page lock changes hands; to is null for nobody. False when from does not pay for it. charge says how much moved.</summary>
+    static virtual bool MoveAccount<TSelf, TLru>(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, out ClearedCharge charge)
+        where TSelf : struct, IPageCgroupDesign where TLru : struct, ILruDesign
+    {
+        charge = default;
+        if (TSelf.OwnerOf(cpu, page, out bool used) != from || !used) return false;
+        bool anon = PageMapping.IsAnon(page);
+        if (!TSelf.TryClear<TLru>(cpu, page, UnchargeType.Force, out _, out charge)) return false;
+        return to == null || TSelf.Commit<TLru>(cpu, page, to, anon);
+    }
+
+    /// <summary>Sets or clears the mark that keeps an unmapped page charged while it migrates (PCG_MIGRATION). Answers that uncharge at the final put need none.</summary>
+    static virtual void SetMigrating(in ThisCpu cpu, Page* page, bool migrating) { }
+
+    /// <summary>Is a device page that a driver inserts charged? 2.6.25 to 2.6.27 did; the 2008 series leaves it out.</summary>
+    static virtual bool ChargesInsertedPages => false;
 }

@@ -10,6 +10,8 @@ namespace MemcgNative.Accounting;
 // that had to be synchronised. After the last put nobody looks at the page any more: uncharge it there, once, without a lock.
 //
 //   charged --unmap, cache removal--> charged --last put, off the LRU--> uncharged --> allocator
+//   charged --swap-out, frozen--> memory on the page, memsw on the entry --last put--> memsw on the entry --swap free--> uncharged
+//   charged --migrated, replaced--> the new page is charged, the old one is not
 //
 //   operation     OnUnmap  OnFinalPut        Everything is excluded by exclusivity: refcount 0 and off the LRU (C-I5).
 //   (A) the last reference is dropped by a full-fence RMW; every use of the page happens before it (R-C2).
@@ -47,8 +49,12 @@ public readonly unsafe struct AtFinalPut : IUnchargeDesign
         for (; at < n; at++)
         {
             Page* page = pages[at];
-            Memcg* of = TC.OwnerOf(page, out bool used);
-            if (!used) continue;
+            Memcg* of = TC.OwnerOf(cpu, page, out bool used);
+            if (!used)
+            {
+                if (of != null) TC.TryClear(cpu, page, UnchargeType.FinalPut, out _, out _); // named and not charged: left by a migration (C-I9)
+                continue;
+            }
             if (of != owner)
             {
                 if (owner != null) break;
@@ -63,4 +69,57 @@ public readonly unsafe struct AtFinalPut : IUnchargeDesign
         if (cleared != 0) UnchargeGather.Flush<TC>(cpu, owner, memory, memsw, anon, cleared - anon);
         return at;
     }
+
+    /// <inheritdoc/>
+    /// <remarks>A page still charged since before it was swapped out needs nothing: the page lock keeps it so (try_charge returns no group).</remarks>
+    public static bool ChargesSwapIn<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController
+    {
+        TC.OwnerOf(cpu, page, out bool used);
+        return !used;
+    }
+
+    /// <inheritdoc/>
+    public static void OnSwapCacheDeleted<TC>(in ThisCpu cpu, Page* page, SwapEntry entry, bool swapOut) where TC : struct, IMemoryController { }
+
+    /// <inheritdoc/>
+    /// <remarks>Only reclaim comes here, so nobody has to guess the direction (C2). What the page keeps is uncharged at its final put.</remarks>
+    public static void OnSwapOut<TC>(in ThisCpu cpu, Page* page, SwapEntry entry) where TC : struct, IMemoryController
+    {
+        if (Guarded<int>.Get(&GuardedPtr<MemcgTree>.Get(&AccountingCpu.Of(cpu)->Tree)->SwapAccounting) == 0) return;
+        if (!TC.ReleaseMemsw(cpu, page, out Memcg* owner, out ClearedCharge charge)) return; // readahead that nobody mapped was never charged
+        SwapRecord.Charge<TC>(cpu, SwapDevice.Of(cpu), entry, owner);
+        if (charge.Pages != 0) UnchargeGather.Flush<TC>(cpu, owner, charge.Memory, charge.Memsw, charge.Anon, charge.Pages - charge.Anon);
+    }
+
+    /// <inheritdoc/>
+    public static bool OnMigratePrepare<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => true;
+
+    /// <inheritdoc/>
+    public static void OnMigrateEnd<TC>(in ThisCpu cpu, Page* old, Page* page, bool ok) where TC : struct, IMemoryController { }
+
+    /// <inheritdoc/>
+    public static void OnMigrated<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => Migrate<TC>(cpu, old, page, lrucare: false);
+
+    /// <inheritdoc/>
+    public static void OnReplaced<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => Migrate<TC>(cpu, old, page, lrucare: true);
+
+    /// <summary>
+    /// mem_cgroup_migrate. A page that was page cache before has a charge already and keeps it (C8); an old page without one gives none: migrated
+    /// twice, readahead, or put back uncharged (C16). Otherwise the charge moves, and old's final put finds nothing (C9).
+    /// </summary>
+    private static void Migrate<TC>(in ThisCpu cpu, Page* old, Page* page, bool lrucare) where TC : struct, IMemoryController
+    {
+        TC.OwnerOf(cpu, page, out bool used);
+        if (used) return;
+        TC.OwnerOf(cpu, old, out used);
+        if (used) TC.MoveCharge(cpu, old, page, lrucare);
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void OnBatchBegin(in ThisCpu cpu) { }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void OnBatchEnd<TC>(in ThisCpu cpu) where TC : struct, IMemoryController { }
 }

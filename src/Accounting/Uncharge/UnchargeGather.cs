@@ -24,6 +24,7 @@ public static unsafe class UnchargeGather
         MemcgStatCpu.Add(stat, MemcgStatItem.Rss, -anon);
         MemcgStatCpu.Add(stat, MemcgStatItem.Cache, -file);
         MemcgStatCpu.Add(stat, MemcgStatItem.PgpgOut, anon + file);
+        SoftLimit.Check(cpu, anon + file);
         if (!Memcg.IsRoot(owner)) TC.UnchargeCounters(cpu, owner, memory, memsw);
     }
 }

@@ -47,7 +47,7 @@ internal sealed unsafe class AccountingBox<TC> : IDisposable where TC : struct, 
         return memcg;
     }
 
-    public FaultResult Fault(long index, bool write = true, int cpu = 0) => Mm.Fault<TC>(Cpu(cpu), Space(cpu), index, write, out _);
+    public FaultResult Fault(long index, bool write = true, int cpu = 0) => Mm.Fault<TC>(Cpu(cpu), Space(cpu), index, write);
 
     public void FaultAll(long first, long count, bool write = true, int cpu = 0)
     {
@@ -58,11 +58,41 @@ internal sealed unsafe class AccountingBox<TC> : IDisposable where TC : struct, 
 
     public static long Usage(Memcg* memcg) => TC.Usage(memcg, CounterKind.Memory);
 
+    public FaultResult Touch(long index, bool write = true, int cpu = 0) => MmSwap.Touch<TC>(Cpu(cpu), Space(cpu), index, write);
+
+    public static long Memsw(Memcg* memcg) => TC.Usage(memcg, CounterKind.Memsw);
+
+    public SwapDevice* Swap => SwapDevice.Of(Cpu());
+
+    /// <summary>An empty sparse file; freed with the box.</summary>
+    public FileSpace* File()
+    {
+        var file = (FileSpace*)source.Map([new MemoryPart(4096, new NodeId(0))], MemoryUse.Process);
+        FileSpace.Init(file);
+        return file;
+    }
+
+    /// <summary>Frames the allocator has handed out and not got back.</summary>
+    public long FramesInUse
+    {
+        get
+        {
+            Accounting.PageCgroups?.Shrink<NoKmemHook>(Cpu());
+            for (int i = 0; i < Cpus.Count; i++) PageAllocator.DrainLocal(Cpu(i));
+            MemMap* map = MemMap.Of(Cpu());
+            long used = 0;
+            for (long pfn = 0; pfn < Guarded<long>.Get(&map->Count); pfn++)
+                if (PageOps.Count(MemMap.PageOf(map, new Pfn(pfn))) != 0) used++;
+            return used;
+        }
+    }
+
     /// <summary>Vectors and stocks of every CPU emptied, grace periods over.</summary>
     public void Quiesce()
     {
         for (int i = 0; i < Cpus.Count; i++)
         {
+            Writeback.CompleteOwn<TC>(Cpu(i));
             Mm.LruAddDrain<TC>(Cpu(i));
             TC.DrainStocks(Cpu(i), Accounting.Root);
         }

@@ -90,4 +90,62 @@ public sealed unsafe class AuditTests
         nint address = (nint)memcg;
         Assert.Contains("below zero", Assert.Throws<BugException>(() => NoStock.UnchargeCounters(box.Cpu(), (Memcg*)address, 1, 1)).Message, StringComparison.Ordinal);
     }
+
+    private static void ExpectSwapped(string text, Action<AccountingBox<NoStock>> damage)
+    {
+        using var box = new AccountingBox<NoStock>(plan: new AccountingPlan(MaxGroups: 8, SwapAccounting: true, SwapEntries: 16));
+        Memcg* memcg = box.Inhabited();
+        box.FaultAll(0, 4);
+        Mm.LruAddDrain<NoStock>(box.Cpu());
+        Reclaim.Shrink<NoStock>(box.Cpu(), memcg, 4);
+        Assert.Equal(4, Reclaim.Shrink<NoStock>(box.Cpu(), memcg, 4));
+        Assert.Equal(FaultResult.Mapped, MmFile.Read<NoStock>(box.Cpu(), box.Space(), box.File(), 0, false, out Page* page));
+        Mm.Put<NoStock>(box.Cpu(), page);
+        box.AssertBalanced();
+        damage(box);
+        Balance balance = box.Audit(quiesce: false);
+        Assert.Contains(balance.Wrong, w => w.Contains(text, StringComparison.Ordinal));
+    }
+
+    private static void Count(AccountingBox<NoStock> box, MemcgStatItem item, long n) => MemcgStatCpu.Add(Memcg.OnCpu(box.Cpu(), GroupOf(box)), item, n);
+
+    [Fact]
+    public void A_memsw_counter_that_lost_an_entry_is_seen() => // C-I2
+        ExpectSwapped("memsw 4, its pages, stocks and swap entries are 5", box => NoStock.UnchargeCounters(box.Cpu(), GroupOf(box), 0, 1));
+
+    [Fact]
+    public void Memsw_below_memory_is_seen() => // C-I4
+        ExpectSwapped("memsw 0 below memory 1", box => NoStock.UnchargeCounters(box.Cpu(), GroupOf(box), 0, 5));
+
+    [Fact]
+    public void Memsw_over_its_limit_is_seen() =>
+        ExpectSwapped("memsw 5 over limit 2", box => AtomicLong.Store(PageCounter40.Limit(PageCounter<PageCounter40>.Of(GroupOf(box), CounterKind.Memsw)), 2));
+
+    [Fact]
+    public void A_swap_record_that_vanished_is_seen() => // C-I7
+        ExpectSwapped("swap 4, the swap map says 3", box => SwapRecord.Exchange(box.Swap, new SwapEntry(0), 0));
+
+    [Fact]
+    public void A_record_of_a_free_entry_is_seen() =>
+        ExpectSwapped("entry 9 is free, yet group", box => SwapRecord.Exchange(box.Swap, new SwapEntry(9), Guarded<int>.Get(&GroupOf(box)->Id)));
+
+    [Fact]
+    public void A_record_of_a_group_that_does_not_exist_is_seen() =>
+        ExpectSwapped("records group 5, which does not exist", box => SwapRecord.Exchange(box.Swap, new SwapEntry(0), 5));
+
+    [Fact]
+    public void An_entry_in_use_and_on_the_free_stack_is_seen() =>
+        ExpectSwapped("3 entries are in use, the free stack says 4", box => Guarded<byte>.Set(SwapDevice.Uses(box.Swap, new SwapEntry(0)), 0));
+
+    [Fact]
+    public void A_cache_slot_that_names_a_stranger_is_seen() =>
+        ExpectSwapped("which does not name it", box => GuardedPtr<Page>.Set(SwapDevice.CacheSlot(box.Swap, new SwapEntry(2)), MemMap.PageOf(MemMap.Of(box.Cpu()), new Pfn(1))));
+
+    [Fact]
+    public void A_mapped_statistic_that_drifted_is_seen() => // C-I8, C15
+        ExpectSwapped("mapped 1, the frames say 0", box => Count(box, MemcgStatItem.FileMapped, 1));
+
+    [Fact]
+    public void A_writeback_statistic_that_never_came_down_is_seen() => // C-I8, C6
+        ExpectSwapped("writeback 1, the frames say 0", box => Count(box, MemcgStatItem.Writeback, 1));
 }

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.Runtime.InteropServices;
+using MemcgNative.Allocator;
+using MemcgNative.Native;
+using MoveLock = MemcgNative.Native.TestAndSetLock;
+
+namespace MemcgNative.Accounting;
+
+/// <summary>
+/// Empties a group that has no tasks: page after page is isolated, locked and handed to another group, until nothing is counted. Linux:
+/// mem_cgroup_force_empty_list, mem_cgroup_move_account, mem_cgroup_reparent_charges.
+/// </summary>
+/// <remarks>
+/// Linux loops and sleeps; here each turn runs as an RCU callback, so a grace period lies before the first move and between turns: readers of
+/// statistics that saw no mover are gone (C15), and every CPU has passed a poll point and served the request to drain its vector. A turn
+/// that moves nothing is repeated <see cref="FruitlessTurns"/> times; then the group stays, as rmdir's EBUSY left it.
+/// </remarks>
+internal static unsafe class PageMover
+{
+    /// <summary>Turns without progress before the mover gives up: somebody holds a page off the lists for good.</summary>
+    public const int FruitlessTurns = 1024;
+
+    private static MoverState* Of(Memcg* memcg) => Memcg.Slot<MoverState>(memcg, Memcg.ResidentsSlot);
+
+    /// <summary>Begins to empty memcg; keeps a css reference until it is empty.</summary>
+    public static void Start<TC, TTarget>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController where TTarget : struct, IMoveTarget
+    {
+        Css.Get(cpu, &memcg->Css); // put by Turn
+        Guarded<int>.Set(&Of(memcg)->Fruitless, 0);
+        AtomicInt.Add(&memcg->Moving, 1); // (B) pairs with (A) in PageStat.cs: the grace period before Turn
+        Rcu.Call(cpu, &Of(memcg)->Rcu, &Turn<TC, TTarget>);
+    }
+
+    private static void Turn<TC, TTarget>(in ThisCpu cpu, RcuHead* head) where TC : struct, IMemoryController where TTarget : struct, IMoveTarget
+    {
+        var memcg = (Memcg*)((byte*)head - Memcg.ResidentsSlot);
+        TC.DrainStocks(cpu, memcg);
+        Mm.LruAddDrain<TC>(cpu);
+        LruDrain.AskOthers(cpu);
+        long moved = MoveLists<TC, TTarget>(cpu, memcg);
+        if (TC.Usage(memcg, CounterKind.Memory) == 0 && Listed<TC>(memcg) == 0)
+        {
+            AtomicInt.Add(&memcg->Moving, -1);
+            Css.Put(cpu, &memcg->Css); // got by Start
+            return;
+        }
+        int fruitless = moved != 0 ? 0 : Guarded<int>.Get(&Of(memcg)->Fruitless) + 1;
+        Guarded<int>.Set(&Of(memcg)->Fruitless, fruitless);
+        if (fruitless < FruitlessTurns) Rcu.Call(cpu, head, &Turn<TC, TTarget>);
+    }
+
+    private static long Listed<TC>(Memcg* memcg) where TC : struct, IMemoryController
+    {
+        long pages = 0;
+        for (int node = 0; node < Guarded<int>.Get(&Memcg.TreeOf(memcg)->Nodes); node++)
+            for (LruList list = 0; list <= LruList.Unevictable; list++) pages += TC.LruCount(memcg, node, list);
+        return pages;
+    }
+
+    private static long MoveLists<TC, TTarget>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController where TTarget : struct, IMoveTarget
+    {
+        Page** pages = stackalloc Page*[Reclaim.Batch];
+        long moved = 0;
+        for (int node = 0; node < Guarded<int>.Get(&Memcg.TreeOf(memcg)->Nodes); node++)
+            for (LruList list = 0; list <= LruList.Unevictable; list++)
+                for (long left = TC.LruCount(memcg, node, list); left > 0; left -= Reclaim.Batch) // pages that refuse come back to the head
+                {
+                    int n = TC.LruIsolateTail(cpu, memcg, node, list, pages, Reclaim.Batch);
+                    if (n == 0) break;
+                    for (int i = 0; i < n; i++)
+                        if (TryMove<TC, TTarget>(cpu, memcg, pages[i])) moved++;
+                    TC.LruPutback(cpu, pages, n); // on the new owner's list; what nobody pays for goes to the root's
+                    Mm.ReleasePages<TC>(cpu, pages, n);
+                }
+        return moved;
+    }
+
+    /// <summary>mem_cgroup_move_account. The page lock is only tried: its holder may be replacing the page in the page cache without isolating it (C10).</summary>
+    private static bool TryMove<TC, TTarget>(in ThisCpu cpu, Memcg* from, Page* page) where TC : struct, IMemoryController where TTarget : struct, IMoveTarget
+    {
+        if (!PageOps.TryLock(page)) return false;
+        Memcg* to = TTarget.Of(from);
+        bool counted = to != null && !Memcg.IsRoot(to);
+        if (counted) TC.ChargeForced(cpu, to, 1); // before the child's is given back, or its usage could be seen as gone
+        Machine.IrqOff();
+        MoveLock.Acquire(cpu, &from->MoveLock);
+        bool moved = TC.MoveAccount(cpu, page, from, to, out ClearedCharge charge);
+        if (moved) MoveStatistics(cpu, page, from, to, charge);
+        MoveLock.Release(cpu, &from->MoveLock);
+        Machine.IrqOn();
+        PageOps.Unlock(page);
+        if (counted && !moved) TC.Cancel(cpu, to, 1);
+        if (!moved) return false;
+        if (counted && charge.Memsw == 0) TC.UnchargeCounters(cpu, to, 0, 1);
+        TC.UnchargeCounters(cpu, from, charge.Memory, charge.Memsw);
+        return true;
+    }
+
+    private static void MoveStatistics(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, in ClearedCharge charge)
+    {
+        bool anon = charge.Anon != 0;
+        Move(cpu, from, to, anon ? MemcgStatItem.Rss : MemcgStatItem.Cache);
+        if (!anon && AtomicInt.Load(&page->MapCount) != 0) Move(cpu, from, to, MemcgStatItem.FileMapped);
+        if (PageOps.Test(page, PageFlags.Writeback)) Move(cpu, from, to, MemcgStatItem.Writeback);
+        MemcgStatCpu.Add(Memcg.OnCpu(cpu, from), MemcgStatItem.PgpgOut, 1);
+        if (to != null) MemcgStatCpu.Add(Memcg.OnCpu(cpu, to), MemcgStatItem.PgpgIn, 1);
+    }
+
+    private static void Move(in ThisCpu cpu, Memcg* from, Memcg* to, MemcgStatItem item)
+    {
+        MemcgStatCpu.Add(Memcg.OnCpu(cpu, from), item, -1);
+        if (to != null) MemcgStatCpu.Add(Memcg.OnCpu(cpu, to), item, 1);
+    }
+}
+
+/// <summary>Where the pages of a dead group go; null is nobody.</summary>
+internal unsafe interface IMoveTarget
+{
+    static abstract Memcg* Of(Memcg* from);
+}
+
+/// <summary>The mover's own part of a group, at the front of the Residents slot.</summary>
+[SharedState, StructLayout(LayoutKind.Explicit, Size = 128)]
+internal struct MoverState
+{
+    /// <summary>The next turn.</summary>
+    [FieldOffset(0)] public RcuHead Rcu;
+    /// <summary>C: turns in a row that moved nothing.</summary>
+    [FieldOffset(16)] public Guarded<int> Fruitless;
+    /// <summary>A: one css reference per counted page, in one word that every CPU writes (2.6.27).</summary>
+    [FieldOffset(64)] public AtomicLong References;
+}
