@@ -18,7 +18,7 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
     public Scenario Run(string workload) => Read([workload], sweep: false);
 
     /// <summary>sweep: every workload unless one is named, thread counts up to all CPUs, local memory and each other node.</summary>
-    public Scenario Sweep(string? workload) => Read(workload is null ? [.. WorkloadList.All.Select(w => w.Name)] : [workload], sweep: true);
+    public Scenario Sweep(string? workload) => Read(workload is null ? [.. WorkloadList.Swept] : [workload], sweep: true);
 
     /// <summary>The machine: this one, or with --topology a made-up one that cannot be measured.</summary>
     public Topology Machine(bool mayBeMadeUp)

@@ -16,7 +16,7 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
     public Instance(InstancePlan plan) : base(plan)
     {
         leaves = new nint[plan.Shape.LeavesFor(Cpus.Count)];
-        accounting = AccountingMemory.Build<TC>(Allocator, Cpus, Memory, new AccountingPlan(MaxGroups: plan.Shape.Depth + leaves.Length + 1));
+        accounting = AccountingMemory.Build<TC>(Allocator, Cpus, Memory, new AccountingPlan(plan.Shape.Depth + leaves.Length + 1, SwapEntries: Cpus.Count * WorkerState.PageSlots));
     }
 
     /// <inheritdoc/>
@@ -41,13 +41,15 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
     /// <inheritdoc/>
     protected override Lane Bind(string workload, WorkerState* states)
     {
-        long bytes = (sizeof(MmStruct) + MmStruct.TableBytes(WorkerState.PageSlots) + 4095) & ~4095L;
+        long bytes = (FileSpace.Bytes + sizeof(MmStruct) + MmStruct.TableBytes(WorkerState.PageSlots) + 4095) & ~4095L;
         var parts = new MemoryPart[Cpus.Count];
         for (int i = 0; i < parts.Length; i++) parts[i] = new MemoryPart((nuint)bytes, Plan.Topology.Cpu(Cpus.Cpu(i)).Node);
         byte* memory = Memory.Map(parts, MemoryUse.Process);
         for (int i = 0; i < parts.Length; i++)
         {
-            var mm = (MmStruct*)(memory + i * bytes);
+            states[i].File = (FileSpace*)(memory + i * bytes);
+            FileSpace.Init(states[i].File);
+            var mm = (MmStruct*)(states[i].File + 1);
             MmStruct.Init(mm, WorkerState.PageSlots, (byte*)(mm + 1));
             states[i].Mm = mm;
             spaces.Add((nint)mm);
@@ -64,6 +66,11 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
             "charge-uncharge" => Of<ChargeUncharge<TC>>(),
             "alloc-free" => Of<AllocFree<TC>>(),
             "reader" => Of<Reader<TC>>(),
+            "file-read" => Of<FileRead<TC, Batch32>>(),
+            "truncate" => Of<FileRead<TC, Batch256>>(),
+            "exit-storm" => Of<ExitStorm<TC>>(),
+            "swap-storm" => Of<SwapStorm<TC>>(),
+            "migrate" => Of<Migrate<TC>>(),
             Twins.Charge => Of<ChargeTwin<TC>>(),
             Twins.Alloc => Of<AllocTwin<TC>>(),
             _ => throw new ArgumentOutOfRangeException(nameof(workload), workload, "no such workload"),
@@ -82,9 +89,11 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
             TC.DrainStocks(in cpu, accounting.Root);
         }, 1);
         Gang.Do(static (in ThisCpu cpu) => Poll.Run(in cpu)); // each CPU returns its stock
+        Gang.Do(static (in ThisCpu cpu) => Rcu.Barrier(in cpu)); // and frees the page_cgroups it kept for a batch
         Gang.Do((in ThisCpu cpu) => before = Audit.Run<TC>(in cpu), 1);
         wrong.AddRange(before.Wrong);
         Gang.Do((in ThisCpu cpu) => RemoveAll(in cpu, wrong), 1);
+        Gang.Do((in ThisCpu cpu) => accounting.PageCgroups?.Shrink<NoKmemHook>(in cpu), 1);
         Gang.Do(static (in ThisCpu cpu) => PageAllocator.DrainLocal(in cpu));
         Gang.Do((in ThisCpu cpu) => wrong.AddRange(Audit.Run<TC>(in cpu).Wrong), 1);
         wrong.AddRange(AllocatorCheck.Run(Allocator));

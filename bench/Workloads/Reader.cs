@@ -23,7 +23,7 @@ internal readonly unsafe struct Reader<TC> : IWorkload<TC> where TC : struct, IM
     {
         w->Cursor = 0;
         for (long i = 0; i < Ring; i++)
-            if (Mm.Fault<TC>(in cpu, w->Mm, i, write: false, out _) != FaultResult.Mapped) w->Failed++;
+            if (Mm.Fault<TC>(in cpu, w->Mm, i, write: false) != FaultResult.Mapped) w->Failed++;
     }
 
     /// <inheritdoc/>
@@ -55,7 +55,7 @@ internal readonly unsafe struct Reader<TC> : IWorkload<TC> where TC : struct, IM
     private static void Change(in ThisCpu cpu, WorkerState* w, long at)
     {
         Mm.Unmap<TC>(in cpu, w->Mm, at, 1);
-        if (Mm.Fault<TC>(in cpu, w->Mm, at, write: false, out _) != FaultResult.Mapped) w->Failed++;
+        if (Mm.Fault<TC>(in cpu, w->Mm, at, write: false) != FaultResult.Mapped) w->Failed++;
     }
 
     /// <inheritdoc/>

@@ -29,6 +29,8 @@ internal unsafe struct WorkerState
     [FieldOffset(40)] public void* Twin;
     /// <summary>The C twin's function.</summary>
     [FieldOffset(48)] public void* TwinFunction;
+    /// <summary>A sparse file of this worker's own.</summary>
+    [FieldOffset(56)] public FileSpace* File;
 
     /// <summary>Operations of the last batch.</summary>
     [FieldOffset(128)] public long Done;

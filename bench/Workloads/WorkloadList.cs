@@ -20,7 +20,15 @@ internal static class WorkloadList
         new("reader", "lock-free reads of who pays for pages, against charges and uncharges of the same pages",
             "one page asked for its group; every 256th operation charges or uncharges a page instead", null),
         new("alloc-free", "order-0 pages off and onto the per-CPU list", "one page taken and given back, 16 at a time", "pcp.c"),
+        new("file-read", "a sparse file through the page cache, truncated 32 pages at a time", "one page read in; 1 in 32 carries the truncation of 32", null),
+        new("truncate", "a sparse file read in and truncated 256 pages at once", "one page read in; 1 in 256 carries the truncation of 256", null),
+        new("exit-storm", "256 pages faulted in, then unmapped and freed at once", "one fault; 1 in 256 carries the exit of 256 pages", null),
+        new("swap-storm", "256 dirty pages swapped out and in again", "one touch; 1 in 256 carries two rounds of reclaim", null),
+        new("migrate", "mapped pages moved to other frames", "one page isolated, unmapped, copied, mapped", null),
     ];
+
+    /// <summary>What a sweep without a name runs: the page, the charge and the frame alone, so that it stays under a minute.</summary>
+    public static IReadOnlyList<string> Swept { get; } = ["fault", "charge-uncharge", "alloc-free"];
 
     /// <exception cref="UsageException">Not a workload.</exception>
     public static WorkloadInfo Find(string name) => All.FirstOrDefault(w => w.Name == name)

@@ -28,6 +28,8 @@ public static unsafe class Audit
     private struct Found
     {
         public long Pages, Anon, File, Mapped, Writeback, Entries;
+        /// <summary>Pages and stocks of the subtree; swap entries of the subtree.</summary>
+        public long Below, EntriesBelow;
     }
 
     /// <summary>Checks everything; allocates, so never inside a measured region.</summary>
@@ -38,7 +40,8 @@ public static unsafe class Audit
         int capacity = Guarded<int>.Get(&tree->Capacity);
         var found = new Found[capacity];
         AuditSwap.CountEntries(cpu, tree, (id, entries) => found[id].Entries += entries, wrong);
-        long onLists = CountFrames<TC>(cpu, tree, found, wrong), listed = 0, charged = 0, uncharged = 0, stocked = 0;
+        long onLists = CountFrames<TC>(cpu, tree, found, wrong), listed = 0, charged = 0, uncharged = 0, stocked;
+        stocked = AddToAncestors<TC>(cpu, tree, found);
         for (int id = 0; id < capacity; id++)
         {
             Memcg* memcg = MemcgTree.ById(tree, id);
@@ -53,10 +56,9 @@ public static unsafe class Audit
                 if (TC.LruTwin && !Memcg.IsRoot(memcg)) continue; // its pages are on the zone's list too, which is the root's
                 for (LruList list = 0; list <= LruList.Unevictable; list++) listed += TC.LruCount(memcg, node, list);
             }
-            stocked += StockedAnywhere<TC>(cpu, memcg);
             CheckStatistics(memcg, found[id], wrong);
-            if (!Memcg.IsRoot(memcg)) CheckCounter<TC>(cpu, tree, memcg, found, wrong); // the root's own pages are not counted (I1b)
-            if (!Memcg.IsRoot(memcg) && Guarded<int>.Get(&tree->SwapAccounting) != 0) CheckMemsw<TC>(cpu, tree, memcg, found, wrong);
+            if (!Memcg.IsRoot(memcg)) CheckCounter<TC>(memcg, found[id].Below, wrong); // the root's own pages are not counted (I1b)
+            if (!Memcg.IsRoot(memcg) && Guarded<int>.Get(&tree->SwapAccounting) != 0) CheckMemsw<TC>(memcg, found[id].Below + found[id].EntriesBelow, wrong);
             charged += MemcgStat.Read(memcg, MemcgStatItem.PgpgIn);
             uncharged += MemcgStat.Read(memcg, MemcgStatItem.PgpgOut);
         }
@@ -110,14 +112,8 @@ public static unsafe class Audit
     }
 
     /// <summary>usage = pages of the subtree + stocks of the subtree (I1); at most the limit, at least 0, at most the peak (5.7, 2).</summary>
-    private static void CheckCounter<TC>(in ThisCpu cpu, MemcgTree* tree, Memcg* memcg, Found[] found, List<string> wrong) where TC : struct, IMemoryController
+    private static void CheckCounter<TC>(Memcg* memcg, long expected, List<string> wrong) where TC : struct, IMemoryController
     {
-        long expected = 0;
-        for (int id = 1; id < found.Length; id++)
-        {
-            Memcg* below = MemcgTree.ById(tree, id);
-            if (Css.StateOf(&below->Css) != CssState.Free && Memcg.IsDescendant(below, memcg)) expected += found[id].Pages + StockedAnywhere<TC>(cpu, below);
-        }
         int own = Guarded<int>.Get(&memcg->Id);
         long usage = TC.Usage(memcg, CounterKind.Memory), limit = TC.Limit(memcg, CounterKind.Memory), peak = TC.Peak(memcg, CounterKind.Memory);
         if (usage != expected) wrong.Add($"group {own}: usage {usage}, its pages and stocks are {expected}");
@@ -127,20 +123,33 @@ public static unsafe class Audit
     }
 
     /// <summary>memsw = pages and stocks of the subtree + swap entries that record it (C-I2); never below memory (C-I4), at most its limit.</summary>
-    private static void CheckMemsw<TC>(in ThisCpu cpu, MemcgTree* tree, Memcg* memcg, Found[] found, List<string> wrong) where TC : struct, IMemoryController
+    private static void CheckMemsw<TC>(Memcg* memcg, long expected, List<string> wrong) where TC : struct, IMemoryController
     {
-        long expected = 0;
-        for (int id = 1; id < found.Length; id++)
-        {
-            Memcg* below = MemcgTree.ById(tree, id);
-            if (Css.StateOf(&below->Css) != CssState.Free && Memcg.IsDescendant(below, memcg))
-                expected += found[id].Pages + found[id].Entries + StockedAnywhere<TC>(cpu, below);
-        }
         int own = Guarded<int>.Get(&memcg->Id);
         long memsw = TC.Usage(memcg, CounterKind.Memsw), memory = TC.Usage(memcg, CounterKind.Memory), limit = TC.Limit(memcg, CounterKind.Memsw);
         if (memsw != expected) wrong.Add($"group {own}: memsw {memsw}, its pages, stocks and swap entries are {expected}");
         if (memsw < memory) wrong.Add($"group {own}: memsw {memsw} below memory {memory}");
         if (memsw > limit) wrong.Add($"group {own}: memsw {memsw} over limit {limit}");
+    }
+
+    /// <summary>What each group has is counted by itself and by every group above it. Returns the pages in stocks.</summary>
+    private static long AddToAncestors<TC>(in ThisCpu cpu, MemcgTree* tree, Found[] found) where TC : struct, IMemoryController
+    {
+        long stocked = 0;
+        for (int id = 1; id < found.Length; id++) // not the root: its own pages are not counted
+        {
+            Memcg* memcg = MemcgTree.ById(tree, id);
+            if (Css.StateOf(&memcg->Css) == CssState.Free) continue;
+            long stock = StockedAnywhere<TC>(cpu, memcg);
+            stocked += stock;
+            for (Memcg* up = memcg; up != null; up = Memcg.ParentOf(up))
+            {
+                ref Found above = ref found[Guarded<int>.Get(&up->Id)];
+                above.Below += found[id].Pages + stock;
+                above.EntriesBelow += found[id].Entries;
+            }
+        }
+        return stocked;
     }
 
     private static long StockedAnywhere<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController

@@ -126,8 +126,8 @@ public static class Eras
         return pc switch
         {
             "LocklessRcuAsPosted" => "page_cgroup=LocklessRcuAsPosted is for the explorer only, because it has the races of the posting; choose page_cgroup=LocklessRcu",
-            "PlainFlagArrayMail" when residents == "PinPerPage" => $"page_cgroup={pc} needs residents=MoveToParent, "
-                + "because a migrated page stays on its group's list and pins nothing",
+            "PlainFlagArrayMail" when residents == "PinPerPage" =>
+                $"page_cgroup={pc} needs residents=MoveToParent, because a migrated page stays on its group's list and pins nothing",
             _ when lru == "TwinListsAsync" && !made => $"lru={lru} needs page_cgroup=BitSpinlock or LocklessRcu, because it links the object that a charge makes; {pc} makes none",
             _ when lru == "TwinListsSync" && !pc.StartsWith("FlagArray40", StringComparison.Ordinal) =>
                 $"lru={lru} needs page_cgroup=FlagArray40, because it links the node in each frame's entry; {pc} has none",

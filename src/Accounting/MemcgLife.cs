@@ -157,8 +157,7 @@ public static unsafe class MemcgLife
         if (online)
         {
             AtomicInt.Add(&memcg->Tasks, 1);
-            Memcg* old = AtomicPtr<Memcg>.Exchange(&mm->Memcg, memcg);
-            if (old != null) AtomicInt.Add(&old->Tasks, -1);
+            LeaveTasks(AtomicPtr<Memcg>.Exchange(&mm->Memcg, memcg));
         }
         TreeLock.Release(cpu, &tree->Lock);
         return online;
@@ -171,9 +170,13 @@ public static unsafe class MemcgLife
         if (memcg == null) return;
         MemcgTree* tree = Memcg.TreeOf(memcg);
         TreeLock.Acquire(cpu, &tree->Lock);
-        AtomicPtr<Memcg>.Store(&mm->Memcg, null);
-        AtomicInt.Add(&memcg->Tasks, -1);
+        LeaveTasks(AtomicPtr<Memcg>.Exchange(&mm->Memcg, null)); // may have moved since it was looked at
         TreeLock.Release(cpu, &tree->Lock);
+    }
+
+    private static void LeaveTasks(Memcg* memcg)
+    {
+        if (memcg != null && AtomicInt.AddReturn(&memcg->Tasks, -1) < 0) Bug.Fail("memcg: more tasks left than came", Guarded<int>.Get(&memcg->Id));
     }
 
     private static Memcg* OfSibling(ListHead* node) => (Memcg*)((byte*)node - Memcg.SiblingOffset);

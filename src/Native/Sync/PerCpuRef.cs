@@ -49,10 +49,11 @@ public unsafe struct PerCpuRef
     public static void Init(PerCpuRef* r, void* counters, delegate*<in ThisCpu, PerCpuRef*, void> release, long stride = CacheLine.Apart)
     {
         Guarded<long>.Set(&r->Stride, stride);
-        AtomicLong.Init(&r->CountersAndMode, counters == null ? Atomic : (long)counters);
         AtomicLong.Init(&r->Count, counters == null ? 1 : Bias + 1);
         Guarded<nint>.Set(&r->Release, (nint)release);
         Guarded<nint>.Set(&r->Confirm, 0);
+        // Last, with release: where the memory is recycled in place, a TryGet that began before may see this life, and then sees all of it.
+        AtomicLong.Store(&r->CountersAndMode, counters == null ? Atomic : (long)counters);
     }
 
     /// <summary>One more reference; the caller has one already. Ends in <see cref="Put"/>.</summary>
@@ -136,7 +137,7 @@ public unsafe struct PerCpuRef
     public static void* Exit(PerCpuRef* r)
     {
         long mode = AtomicLong.Exchange(&r->CountersAndMode, Modes);
-        long count = AtomicLong.Exchange(&r->Count, Bias >> 1);
+        long count = AtomicLong.Exchange(&r->Count, 0); // so that a late TryGet fails and a late put shows
         if ((mode & Modes) != 0 && count != 0 && count != 1) Bug.Fail("percpu_ref: exit while references are held", count);
         return (void*)(mode & ~Modes);
     }

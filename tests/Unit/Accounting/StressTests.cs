@@ -88,7 +88,7 @@ public sealed unsafe class StressTests
                     break;
                 default:
                     for (long i = first; i < Math.Min(first + count, Pages); i++)
-                        if (Mm.Lookup(cpu, mm, i) == null) Mm.Fault<TC>(cpu, mm, i, write: (state >> 50 & 3) == 0, out _);
+                        if (Mm.Lookup(cpu, mm, i) == null) Mm.Fault<TC>(cpu, mm, i, write: (state >> 50 & 3) == 0);
                     break;
             }
         }

@@ -52,7 +52,7 @@ public sealed class BadInput
         { "", "run fault -p 3M --dry-run", 2, "--pages 3M: '3M' is not a page size; write 4K, 2M, 1G, thp, nothp or a wish list such as 2M,4K" },
         { "", "run fault -p 2M,2M --dry-run", 2, "--pages 2M,2M: '2M' is there twice" },
         { "", "run fault -M 2013 --dry-run", 2, "--model: era '2013' is not known. Known: " + AllEras },
-        { "", "run fault -M 3.199 --dry-run", 2, "--model: era '3.199' is not known; did you mean 3.19? Known: " + AllEras },
+        { "", "run fault -M 3.190 --dry-run", 2, "--model: era '3.190' is not known; did you mean 3.19? Known: " + AllEras },
         { "", "run fault -M 3.19,stok=None --dry-run", 2, "--model: axis 'stok' is not known; did you mean stock? Known: " + Axes },
         { "", "run fault -M 3.19,stock=SevenSlots64 --dry-run", 2, "--model: answer of axis stock 'SevenSlots64' is not known; did you mean SevenSlot64? Known: "
             + string.Join(", ", Eras.Answers.Where(a => a.Axis == Axis.Stock).Select(a => a.Name)) },
