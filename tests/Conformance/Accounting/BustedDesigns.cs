@@ -35,6 +35,13 @@ public readonly unsafe struct ForgetsTheParent : ICounterDesign
         TPin.OnUncounted(cpu, memcg, memory);
     }
 
+    public static bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused)
+    {
+        AtomicLong.Add(UsageOf(memcg, CounterKind.Kmem), pages);
+        return true;
+    }
+
+    public static void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages) => AtomicLong.Add(UsageOf(memcg, CounterKind.Kmem), -pages);
     public static void DrainAll<TPin>(in ThisCpu cpu, Memcg* root) where TPin : struct, IChargePin { }
     public static long StockedPages(CpuArea* area, Memcg* memcg) => 0;
     public static long Usage(Memcg* memcg, CounterKind kind) => Good.Usage(memcg, kind);
