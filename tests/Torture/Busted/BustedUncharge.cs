@@ -23,7 +23,8 @@ internal readonly unsafe struct BatchWithoutReference : IUnchargeDesign
     public static bool OnMigratePrepare<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => AtFinalPut.OnMigratePrepare<TC>(cpu, old, page);
     public static void OnMigrated<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => AtFinalPut.OnMigrated<TC>(cpu, old, page);
     public static void OnReplaced<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => AtFinalPut.OnReplaced<TC>(cpu, old, page);
-    public static void OnSwapCacheDeleted<TC>(in ThisCpu cpu, Page* page, SwapEntry entry, bool swapOut) where TC : struct, IMemoryController => AtFinalPut.OnSwapCacheDeleted<TC>(cpu, page, entry, swapOut);
+    public static void OnSwapCacheDeleted<TC>(in ThisCpu cpu, Page* page, SwapEntry entry, bool swapOut) where TC : struct, IMemoryController =>
+        AtFinalPut.OnSwapCacheDeleted<TC>(cpu, page, entry, swapOut);
     public static void OnSwapOut<TC>(in ThisCpu cpu, Page* page, SwapEntry entry) where TC : struct, IMemoryController => AtFinalPut.OnSwapOut<TC>(cpu, page, entry);
     public static void OnFinalPut<TC>(in ThisCpu cpu, Page** pages, int n) where TC : struct, IMemoryController
     {
@@ -31,7 +32,7 @@ internal readonly unsafe struct BatchWithoutReference : IUnchargeDesign
         {
             if (!TC.TryClear(cpu, pages[i], UnchargeType.FinalPut, out Memcg* owner, out ClearedCharge charge)) continue;
             if (!Memcg.IsRoot(owner)) TC.UnchargeCounters(cpu, owner, charge.Memory, charge.Memsw);
-            Thread.SpinWait(50);
+            Perturb.Spin(50);
             Thread.Yield(); // interrupted here
             MemcgStatCpu* stat = Memcg.OnCpu(cpu, owner);
             MemcgStatCpu.Add(stat, charge.Anon != 0 ? MemcgStatItem.Rss : MemcgStatItem.Cache, -1);

@@ -16,7 +16,8 @@ internal static class BustedRun
     {
         var missed = new List<string>();
         var types = TortureOptions.Select(options.Type);
-        log.WriteLine($"memcg-torture:--- Start of test: type={options.Type} {types.Count} planted bugs, at most {options.For.TotalSeconds} s each, seed={SeedText.Format(options.Seed)}");
+        log.WriteLine($"memcg-torture:--- Start of test: type={options.Type} {types.Count} planted bugs, at most "
+            + $"{options.For.TotalSeconds} s each, seed={SeedText.Format(options.Seed)}");
         foreach (var (name, _, _) in types)
         {
             (string how, TimeSpan took, bool caught) = One(name, options);
@@ -49,7 +50,10 @@ internal static class BustedRun
     {
         string program = Path.Combine(AppContext.BaseDirectory, "MemcgNative.Torture" + (OperatingSystem.IsWindows() ? ".exe" : ""));
         var info = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true };
-        string[] args = ["torture", "--type", name, "--for", $"{(int)options.For.TotalMilliseconds}ms", "--seed", SeedText.Format(options.Seed), "--delay", $"{options.Delay}", "--stall", "3"];
+        string[] args =
+        [
+            "torture", "--type", name, "--for", $"{(int)options.For.TotalMilliseconds}ms", "--seed", SeedText.Format(options.Seed), "--delay", $"{options.Delay}", "--stall", "3",
+        ];
         foreach (string arg in args) info.ArgumentList.Add(arg);
         info.Environment["DOTNET_DbgEnableMiniDump"] = "0";
         using Process child = Process.Start(info)!;

@@ -140,7 +140,7 @@ internal sealed unsafe class Episode(TortureType type, Setting setting, TortureO
         Rcu.CpuOffline(cpu);
         w.Hotplugs++;
         if (w.OneIn(8)) Thread.Sleep(w.Random(3));
-        else Thread.SpinWait(w.Random(2000));
+        else Perturb.Spin(w.Random(2000));
         Rcu.CpuOnline(cpu);
     }
 

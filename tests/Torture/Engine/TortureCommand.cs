@@ -44,8 +44,10 @@ internal static class TortureCommand
     {
         IReadOnlyList<CpuId> owned = ThreadAffinity.Allowed();
         int threads = options.Threads != 0 ? options.Threads : Math.Max(3, owned.Count + 1);
-        string parameters = string.Create(CultureInfo.InvariantCulture,
-            $"type={options.Type} for={options.For.TotalSeconds}s seed={SeedText.Format(options.Seed)} threads={threads} cpus={owned.Count} oversubscribed={Math.Max(0, threads - owned.Count)} delay={Once(options.Delay)} fail={Once(options.Fail)} hotplug={Once(options.Hotplug)} models={options.Model?.ToString() ?? Models.All.Count.ToString(CultureInfo.InvariantCulture)}");
+        string parameters = $"type={options.Type} seed={SeedText.Format(options.Seed)}"
+            + string.Create(CultureInfo.InvariantCulture, $" for={options.For.TotalSeconds}s threads={threads}")
+            + string.Create(CultureInfo.InvariantCulture, $" cpus={owned.Count} oversubscribed={Math.Max(0, threads - owned.Count)} delay={Once(options.Delay)}")
+            + $" fail={Once(options.Fail)} hotplug={Once(options.Hotplug)} models={options.Model?.ToString() ?? Models.All.Count.ToString(CultureInfo.InvariantCulture)}";
         log.WriteLine($"memcg-torture:--- Start of test: {parameters}");
         Models.Only = options.Model;
         var types = TortureOptions.Select(options.Type);

@@ -32,7 +32,8 @@ internal sealed record TortureOptions
     public int Stall { get; init; } = 10;
 
     public const string Help = """
-        usage: torture [--type all|busted|NAME[,NAME...]] [--for 30s] [--model ERA[,AXIS=ANSWER...]] [--seed N] [--threads N] [--delay N] [--fail N] [--hotplug N] [--stall N] [--list]
+        usage: torture [--type all|busted|NAME[,NAME...]] [--for 30s] [--model ERA[,AXIS=ANSWER...]] [--seed N]
+                       [--threads N] [--delay N] [--fail N] [--hotplug N] [--stall N] [--list]
 
         Random operations on pinned threads, with every book compared at rest. --delay, --fail, --hotplug: once in N accesses, allocations,
         steps (delay and fail: a power of two, 0 = never). --stall: seconds. A name's first part is enough: locks, rcu, busted.
@@ -99,7 +100,8 @@ internal sealed record TortureOptions
         foreach (string name in value.Split(','))
         {
             var found = TypeList.Honest.Concat(TypeList.Busted).Where(t => t.Name == name || t.Name.StartsWith(name + ".", StringComparison.Ordinal)).ToArray();
-            if (found.Length == 0) throw new UsageException($"--type: '{name}' is not known. Known: all, {string.Join(", ", TypeList.Honest.Concat(TypeList.Busted).Select(t => t.Name))}");
+            if (found.Length == 0) throw new UsageException($"--type: '{name}' is not known. Known: all, "
+                + $"{string.Join(", ", TypeList.Honest.Concat(TypeList.Busted).Select(t => t.Name))}");
             chosen.AddRange(found);
         }
         if (chosen.Any(t => TypeList.Busted.Contains(t)) && !chosen.All(t => TypeList.Busted.Contains(t)))

@@ -60,9 +60,15 @@ internal static class Perturb
                 Thread.Yield();
                 break;
             default:
-                Thread.SpinWait(1 << (int)(s >> 16 & 3));
+                Perturb.Spin(1 << (int)(s >> 16 & 3));
                 break;
         }
+    }
+
+    /// <summary>A short delay.</summary>
+    public static void Spin(int pauses)
+    {
+        for (int i = 0; i < pauses; i++) Native.Machine.Pause();
     }
 
     // xorshift32: never 0 from a state that is not 0.

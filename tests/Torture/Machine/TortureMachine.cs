@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 using MemcgNative.Tests.Torture;
 
@@ -90,7 +91,7 @@ public static unsafe class Machine
     public static void Pause()
     {
         if (X86Base.IsSupported) X86Base.Pause();
-        else Thread.SpinWait(1);
+        else if (ArmBase.IsSupported) ArmBase.Yield();
     }
 
     [MethodImpl(Inline)] public static void Prefetch(void* p) { }

@@ -20,10 +20,10 @@ public sealed class TortureTests
     {
         (int code, string log, _) = Run("--for", "16s", "--seed", "0x5eed");
         string[] lines = log.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        Assert.StartsWith("memcg-torture:--- Start of test: type=all for=16s seed=0x5eed threads=", lines[0], StringComparison.Ordinal);
+        Assert.StartsWith("memcg-torture:--- Start of test: type=all seed=0x5eed for=16s threads=", lines[0], StringComparison.Ordinal);
         if (code == ExitCode.Inconclusive) Assert.Skip(lines[^2]);
         Assert.True(code == ExitCode.Success, log);
-        Assert.StartsWith("memcg-torture:--- End of test: SUCCESS: type=all for=16s seed=0x5eed threads=", lines[^1], StringComparison.Ordinal);
+        Assert.StartsWith("memcg-torture:--- End of test: SUCCESS: type=all seed=0x5eed for=16s threads=", lines[^1], StringComparison.Ordinal);
         foreach (var (name, _, _) in TypeList.Honest) Assert.Contains(lines, l => l.StartsWith($"memcg-torture: {name}", StringComparison.Ordinal));
     }
 
@@ -75,7 +75,8 @@ public sealed class TortureTests
     public void Every_era_and_every_answer_of_the_list_is_among_the_models()
     {
         foreach (Era era in Eras.All) Assert.Contains(Models.All, m => m.Era == era.Name && m.Answers.SequenceEqual(era.Answers));
-        foreach (Answer answer in Eras.Answers.Where(a => !a.What.Contains("explorer only", StringComparison.Ordinal))) Assert.Contains(Models.All, m => m[answer.Axis] == answer.Name);
+        foreach (Answer answer in Eras.Answers.Where(a => !a.What.Contains("explorer only", StringComparison.Ordinal)))
+            Assert.Contains(Models.All, m => m[answer.Axis] == answer.Name);
         Assert.Contains(Models.All, m => m[Axis.Stock] == "SevenSlot2");
     }
 }

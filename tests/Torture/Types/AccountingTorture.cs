@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using MemcgNative.Accounting;
 using MemcgNative.Allocator;
@@ -48,8 +49,11 @@ internal sealed unsafe class AccountingTorture<TC>(string model, string? busted 
         "fault", "no-memory", "over-limit", "unmap", "pin", "unpin", "pin-elsewhere", "create", "remove", "busy", "attach", "deep", "shrink", "set-limit", "drain",
         "lru-drain", "zombies", "tree-full", "file-fault", "file-read", "truncate", "migrate", "migrated", "swap-in",
     ];
-    public override IReadOnlyList<int> BlindSpots { get; } = [Fault, NoMemory, OverLimit, Unmap, Pin, PinElsewhere, Create, Remove, Busy, Attach, Deep, Shrink, SetLimit, Drain, LruDrain, Zombies,
-        FileFault, FileRead, Truncate, Migrated, SwapIn];
+    public override IReadOnlyList<int> BlindSpots { get; } =
+    [
+        Fault, NoMemory, OverLimit, Unmap, Pin, PinElsewhere, Create, Remove, Busy, Attach, Deep, Shrink, SetLimit, Drain, LruDrain, Zombies,
+        FileFault, FileRead, Truncate, Migrated, SwapIn,
+    ];
 
     protected override void SetUp()
     {
@@ -62,7 +66,8 @@ internal sealed unsafe class AccountingTorture<TC>(string model, string? busted 
         }, new PlainMemory());
         memory.Attach(Cpus.Table);
         source = new PlainMemory();
-        accounting = AccountingMemory.Build<TC>(memory, Cpus, source, new AccountingPlan(MaxGroups: maxGroups, SwapAccounting: (Setting.Seed & 4) != 0, SwapEntries: 512, PageCacheBuckets: 16));
+        accounting = AccountingMemory.Build<TC>(memory, Cpus, source,
+            new AccountingPlan(MaxGroups: maxGroups, SwapAccounting: (Setting.Seed & 4) != 0, SwapEntries: 512, PageCacheBuckets: 16));
         entries = small ? 64 : (int)(memory.TotalPages * 105 / 100 / Cpus.Count);
         spaces = (MmStruct*)NativeMemory.AlignedAlloc((nuint)(Cpus.Count * sizeof(MmStruct)), 128);
         for (int i = 0; i < Cpus.Count; i++)
@@ -351,8 +356,8 @@ internal sealed unsafe class AccountingTorture<TC>(string model, string? busted 
                 Settle(cpu);
             });
         }
-        long start = System.Diagnostics.Stopwatch.GetTimestamp(); // dying groups reach 0 within 8 s (I7)
-        for (int round = 0; AtomicLong.Load(&accounting.Tree->Count) != 1 && (round < 24 || !SomeoneGaveUp()) && System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalSeconds < 8; round++)
+        long start = Stopwatch.GetTimestamp(); // dying groups reach 0 within 8 s (I7)
+        for (int round = 0; AtomicLong.Load(&accounting.Tree->Count) != 1 && (round < 24 || !SomeoneGaveUp()) && Stopwatch.GetElapsedTime(start).TotalSeconds < 8; round++)
             AsCpu(0, (in ThisCpu cpu) =>
             {
                 MmFile.Truncate<TC>(cpu, file, 0, FilePages);
@@ -366,7 +371,8 @@ internal sealed unsafe class AccountingTorture<TC>(string model, string? busted 
             Balance balance = Audit.Run<TC>(cpu);
             foreach (string line in balance.Wrong.Where(Counts)) wrong.Add(line);
             if ((balance.Resident, balance.Stocked, balance.OnLists) != (0, 0, 0) || (balance.Groups != 1 && !SomeoneGaveUp()))
-                wrong.Add($"left at the end: {balance.Resident} pages charged, {balance.Stocked} in stocks, {balance.OnLists} on lists, {balance.Groups - 1} groups, {balance.Dying} of them dying");
+                wrong.Add($"left at the end: {balance.Resident} pages charged, {balance.Stocked} in stocks, {balance.OnLists} on lists, "
+                    + $"{balance.Groups - 1} groups, {balance.Dying} of them dying");
         });
         AsCpu(0, (in ThisCpu cpu) =>
         {

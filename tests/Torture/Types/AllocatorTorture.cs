@@ -97,7 +97,8 @@ internal sealed unsafe class AllocatorTorture(bool remoteDrain = false, string? 
             return;
         }
         if (PageOps.NodeIndex(page) != (cpu.Index & 1)) w.Hit(OtherNode);
-        if (onNode && (gfp & Gfp.ThisNode) != 0 && PageOps.NodeIndex(page) != Guarded<int>.Get(&node->Index)) throw new TortureException("Gfp.ThisNode gave a page of another node");
+        if (onNode && (gfp & Gfp.ThisNode) != 0 && PageOps.NodeIndex(page) != Guarded<int>.Get(&node->Index))
+            throw new TortureException("Gfp.ThisNode gave a page of another node");
         if (PageOps.Count(page) != 1) throw new TortureException($"a new page has {PageOps.Count(page)} references");
         long* first = Ends(page, order, out long* last);
         if ((gfp & Gfp.Zero) != 0 && (*first | *last) != 0) throw new TortureException("Gfp.Zero gave a frame that is not zero");

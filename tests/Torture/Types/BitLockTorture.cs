@@ -64,7 +64,7 @@ internal sealed unsafe class BitLockTorture<TBit>(string? busted = null) : Tortu
     private void Section(in ThisCpu cpu, Worker w, int i)
     {
         long seen = Guarded<long>.Get(under + i);
-        Thread.SpinWait(w.Random(w.OneIn(64) ? 200 : 4));
+        Perturb.Spin(w.Random(w.OneIn(64) ? 200 : 4));
         if (!TBit.IsHeld(Word(i))) throw new TortureException($"{Name}: word {i} is free while cpu {cpu.Index} holds it");
         Guarded<long>.Set(under + i, seen + 1);
         locked[cpu.Index][i]++;

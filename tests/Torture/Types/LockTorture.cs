@@ -79,7 +79,7 @@ internal sealed unsafe class LockTorture<TLock>(string? busted = null) : Torture
         Guarded<long>.Set(&s->Owner, cpu.Index + 1);
         AtomicLong.Store(&s->Sections, AtomicLong.Load(&s->Sections) + 1);
         Guarded<long>.Set(&s->First, first + 1);
-        Thread.SpinWait(w.Random(w.OneIn(64) ? 200 : 4));
+        Perturb.Spin(w.Random(w.OneIn(64) ? 200 : 4));
         if (!TLock.IsHeld(&s->Lock)) throw new TortureException($"{Name}: lock {i} is free while cpu {cpu.Index} holds it");
         Guarded<long>.Set(&s->Second, second + 1);
         AtomicLong.Store(&s->Sections, AtomicLong.Load(&s->Sections) + 1);

@@ -197,7 +197,8 @@ internal sealed unsafe class PercpuRefTorture<TKill>(string? busted = null) : To
         {
             long expected = held.GetValueOrDefault((nint)(objects + i)), holders = AtomicLong.Load(&objects[i].Holders);
             if (expected != holders) wrong.Add($"object {i}: {expected} references are held, {holders} were counted");
-            if (PerCpuRef.IsZero(&objects[i].Ref) != (AtomicInt.Load(&objects[i].Alive) == 0) && AtomicInt.Load(&objects[i].InUse) != 0) wrong.Add($"object {i}: zero, yet not released");
+            if (PerCpuRef.IsZero(&objects[i].Ref) != (AtomicInt.Load(&objects[i].Alive) == 0) && AtomicInt.Load(&objects[i].InUse) != 0)
+                wrong.Add($"object {i}: zero, yet not released");
         }
     }
 

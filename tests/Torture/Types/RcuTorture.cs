@@ -102,7 +102,8 @@ internal sealed unsafe class RcuTorture(RcuFlavour flavour, RcuBug bug = RcuBug.
                 w.Did(Barrier);
                 long made = Guarded<long>.Get(&owns[cpu.Index].Calls);
                 Rcu.Barrier(cpu);
-                if (Guarded<long>.Get(&owns[cpu.Index].Ran) < made) throw new TortureException($"rcu_barrier returned, {Guarded<long>.Get(&owns[cpu.Index].Ran)} of {made} callbacks have run");
+                if (Guarded<long>.Get(&owns[cpu.Index].Ran) < made)
+                    throw new TortureException($"rcu_barrier returned, {Guarded<long>.Get(&owns[cpu.Index].Ran)} of {made} callbacks have run");
                 break;
             case < 10:
                 Replace(cpu, w, wait: true);
@@ -131,7 +132,7 @@ internal sealed unsafe class RcuTorture(RcuFlavour flavour, RcuBug bug = RcuBug.
         Element* e = AtomicPtr<Element>.Load(&owns[w.Random(Cpus.Count)].Current);
         for (int i = w.Random(4); i >= 0; i--) Check(e);
         if (w.OneIn(512)) Thread.Yield(); // preempted inside
-        else if (w.OneIn(32)) Thread.SpinWait(w.Random(100));
+        else if (w.OneIn(32)) Perturb.Spin(w.Random(100));
         Check(e);
         int age = AtomicInt.Load(&e->Age);
         if (section) Rcu.ReadUnlock(cpu);

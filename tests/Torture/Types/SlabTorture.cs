@@ -26,7 +26,8 @@ internal sealed unsafe class SlabTorture(bool remoteDrain = false, string? buste
 
     protected override void SetUp()
     {
-        memory = new PhysicalMemory(new MemoryPlan([new(new(0), new(0), NodeSpec.Granule), new(new(1), new(1), NodeSpec.Granule)]) { Watermarks = Watermarks.None }, new PlainMemory());
+        memory = new PhysicalMemory(new MemoryPlan([new(new(0), new(0), NodeSpec.Granule), new(new(1), new(1), NodeSpec.Granule)]) { Watermarks = Watermarks.None },
+            new PlainMemory());
         memory.Attach(Cpus.Table);
         caches = [.. sizes.Select((s, i) => new KmemCache(memory, $"torture-{s}", s, checkObjects: i == 1))];
         bags = [.. Enumerable.Range(0, Cpus.Count).Select(_ => new List<(nint, int, long)>())];
@@ -95,7 +96,8 @@ internal sealed unsafe class SlabTorture(bool remoteDrain = false, string? buste
     private static void Verify(nint o, int which, long stamp)
     {
         long first = *(long*)o, last = *((long*)(o + sizes[which]) - 1);
-        if (first != stamp || last != stamp) throw new TortureException($"an object of {sizes[which]} bytes stamped {stamp:x} reads {first:x} and {last:x}: somebody else has it too");
+        if (first != stamp || last != stamp)
+            throw new TortureException($"an object of {sizes[which]} bytes stamped {stamp:x} reads {first:x} and {last:x}: somebody else has it too");
     }
 
     private void HandOver(Worker w, List<(nint, int, long)> bag)

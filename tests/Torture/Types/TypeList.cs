@@ -38,12 +38,15 @@ internal static class TypeList
         Bad("busted.percpuref-early", n => new PercpuRefTorture<EarlyKill>(n)),
         Bad("busted.allocator-remote", n => new AllocatorTorture(remoteDrain: true, n)),
         Bad("busted.slab-remote", n => new SlabTorture(remoteDrain: true, n)),
-        Bad("busted.counter-loses", n => new CounterTorture<Controller<BustedCounter<LosesUpdates>, OwnerWord, ZoneLruLock<TicketLock>, AtFinalPut, PinPerPage, NoKmem>>("lost update", false, n)),
-        Bad("busted.counter-repair", n => new CounterTorture<Controller<BustedCounter<RepairsItself>, OwnerWord, ZoneLruLock<TicketLock>, AtFinalPut, PinPerPage, NoKmem>>("S1", true, n)),
+        Bad("busted.counter-loses", n =>
+            new CounterTorture<Controller<BustedCounter<LosesUpdates>, OwnerWord, ZoneLruLock<TicketLock>, AtFinalPut, PinPerPage, NoKmem>>("lost update", false, n)),
+        Bad("busted.counter-repair", n =>
+            new CounterTorture<Controller<BustedCounter<RepairsItself>, OwnerWord, ZoneLruLock<TicketLock>, AtFinalPut, PinPerPage, NoKmem>>("S1", true, n)),
         Bad("busted.stock-remote", n => new CounterTorture<Controller<RemotelyDrained, OwnerWord, ZoneLruLock<TicketLock>, AtFinalPut, PinPerPage, NoKmem>>("F11", false, n)),
         Bad("busted.css-batch", n => new AccountingTorture<Controller<PageCounter<PageCounter40>, OwnerWord, ZoneLruLock<TicketLock>, BatchWithoutReference, PinPerPage, NoKmem>>(
             "C11", n, RcuFlavour.Membarrier, small: true)),
-        Bad("busted.lru-unlocked", n => new AccountingTorture<Controller<PageCounter<PageCounter40>, OwnerWord, ZoneLruLock<NoLock>, AtFinalPut, PinPerPage, NoKmem>>("no lru lock", n)),
+        Bad("busted.lru-unlocked", n =>
+            new AccountingTorture<Controller<PageCounter<PageCounter40>, OwnerWord, ZoneLruLock<NoLock>, AtFinalPut, PinPerPage, NoKmem>>("no lru lock", n)),
     ];
 
     private static (string, int, Func<int, TortureType>) Bad(string name, Func<string, TortureType> make) => (name, 1, _ => make(name));

@@ -46,8 +46,10 @@ public sealed partial class EndTests
     [Fact]
     public void Killed_at_any_moment_it_leaves_no_file_and_the_host_as_it_was()
     {
-        string[] Host() => [.. new[] { "/proc/sys/vm/nr_hugepages", "/sys/kernel/mm/transparent_hugepage/enabled", "/proc/sys/kernel/numa_balancing", "/proc/sys/kernel/perf_event_paranoid" }
-            .Select(f => File.Exists(f) ? File.ReadAllText(f) : "")];
+        string[] Host() => [.. new[]
+        {
+            "/proc/sys/vm/nr_hugepages", "/sys/kernel/mm/transparent_hugepage/enabled", "/proc/sys/kernel/numa_balancing", "/proc/sys/kernel/perf_event_paranoid",
+        }.Select(f => File.Exists(f) ? File.ReadAllText(f) : "")];
         string directory = Directory.CreateTempSubdirectory("memcgnative").FullName;
         string[] before = Host();
         var random = new Random(0x5eed);

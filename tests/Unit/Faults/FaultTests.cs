@@ -84,7 +84,8 @@ public sealed class FaultTests : IDisposable
         string[] lines = answer.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         string what = $"{name}, {call}:{nth}:{errno}";
         if (answer.Code is not (0 or 3 or 6)) wrong.Add($"{what}: exit {answer.Code}: {answer.Error}");
-        if (answer.Code != 0 && (lines.Length != 1 || !lines[0].StartsWith("memcgnative: ", StringComparison.Ordinal))) wrong.Add($"{what}: exit {answer.Code} with {lines.Length} lines: {answer.Error}");
+        if (answer.Code != 0 && (lines.Length != 1 || !lines[0].StartsWith("memcgnative: ", StringComparison.Ordinal)))
+            wrong.Add($"{what}: exit {answer.Code} with {lines.Length} lines: {answer.Error}");
         if (answer.Code != 0 && answer.Out.Length != 0) wrong.Add($"{what}: exit {answer.Code}, yet a result was printed");
         if (OsFault.MappedBytes is var after && after > regions) wrong.Add($"{what}: {after - regions} bytes stay mapped");
         string outcome = answer.Code == 0 ? "0: goes on without" : $"{answer.Code}: {Masked(lines.FirstOrDefault() ?? "")}";
@@ -99,7 +100,8 @@ public sealed class FaultTests : IDisposable
     {
         var text = new StringBuilder();
         text.Append("# What happens when the system refuses\n\n");
-        text.Append("Written by FaultTests (MEMCGNATIVE_WRITE_FAULTS=1 writes it anew): each call fails at each position of topology, placement, run and sweep. Numbers are N.\n\n");
+        text.Append("Written by FaultTests (MEMCGNATIVE_WRITE_FAULTS=1 writes it anew): each call fails at each position of "
+            + " topology, placement, run and sweep. Numbers are N.\n\n");
         text.Append("| Call | errno | Exit and line |\n|---|---|---|\n");
         foreach (var (key, outcomes) in seen) text.Append(CultureInfo.InvariantCulture, $"| {key} | {string.Join("<br>", outcomes)} |\n");
         string path = Path.Combine(Repository.Root, Table);
