@@ -15,7 +15,7 @@ internal interface IControllerUser<out TResult>
 /// From names to types: one switch per axis, each binding one type argument. The single place of dynamic dispatch in the program; a new
 /// answer is one line here. Only the combination that is chosen is ever compiled.
 /// </summary>
-internal static class Matrix
+internal static partial class Matrix
 {
     /// <summary>Calls user with the model's controller.</summary>
     /// <exception cref="UsageException">An answer that this program was not built with, or that does not go with the others.</exception>
@@ -38,6 +38,9 @@ internal static class Matrix
         "None" => PageCgroup<TCounter, TResult>(model, user),
         "SingleSlot32" => PageCgroup<Stocked<TCounter, SingleSlotStock<Batch32>>, TResult>(model, user),
         "SingleSlot64" => PageCgroup<Stocked<TCounter, SingleSlotStock<Batch64>>, TResult>(model, user),
+        // Not in Eras: the torture program's, which meets every edge of a stock at once.
+        "SingleSlot2" => PageCgroup<Stocked<TCounter, SingleSlotStock<Batch2>>, TResult>(model, user),
+        "SevenSlot2" => PageCgroup<Stocked<TCounter, SevenSlotStock<Batch2>>, TResult>(model, user),
         "SevenSlot64" => PageCgroup<Stocked<TCounter, SevenSlotStock<Batch64>>, TResult>(model, user),
         var other => throw Unbound(Axis.Stock, other),
     };
@@ -60,19 +63,24 @@ internal static class Matrix
     };
 
     private static TResult Lru<TCounter, TPageCgroup, TResult>(Model model, IControllerUser<TResult> user)
-        where TCounter : struct, ICounterDesign where TPageCgroup : struct, IPageCgroupDesign => (model[Axis.Lru], model[Axis.LruLock]) switch
+        where TCounter : struct, ICounterDesign where TPageCgroup : struct, IPageCgroupDesign => model[Axis.LruLock] switch
         {
-            ("ZoneLruLock", "tas") => Uncharge<TCounter, TPageCgroup, ZoneLruLock<TestAndSetLock>, TResult>(model, user),
-            ("ZoneLruLock", "ticket") => Uncharge<TCounter, TPageCgroup, ZoneLruLock<TicketLock>, TResult>(model, user),
-            ("ZoneLruLock", "mcs") => Uncharge<TCounter, TPageCgroup, ZoneLruLock<McsLock>, TResult>(model, user),
-            ("TwinListsAsync", "tas") => Uncharge<TCounter, TPageCgroup, TwinLists<Async, TestAndSetLock>, TResult>(model, user),
-            ("TwinListsAsync", "ticket") => Uncharge<TCounter, TPageCgroup, TwinLists<Async, TicketLock>, TResult>(model, user),
-            ("TwinListsAsync", "mcs") => Uncharge<TCounter, TPageCgroup, TwinLists<Async, McsLock>, TResult>(model, user),
-            ("TwinListsSync", "tas") => Uncharge<TCounter, TPageCgroup, TwinLists<Sync, TestAndSetLock>, TResult>(model, user),
-            ("TwinListsSync", "ticket") => Uncharge<TCounter, TPageCgroup, TwinLists<Sync, TicketLock>, TResult>(model, user),
-            ("TwinListsSync", "mcs") => Uncharge<TCounter, TPageCgroup, TwinLists<Sync, McsLock>, TResult>(model, user),
-            ("ZoneLruLock" or "TwinListsAsync" or "TwinListsSync", var other) => throw Unbound(Axis.LruLock, other),
-            (var other, _) => throw Unbound(Axis.Lru, other),
+            "tas" => Lru<TCounter, TPageCgroup, TestAndSetLock, TResult>(model, user),
+            "ticket" => Lru<TCounter, TPageCgroup, TicketLock, TResult>(model, user),
+            "mcs" => Lru<TCounter, TPageCgroup, McsLock, TResult>(model, user),
+            var other => throw Unbound(Axis.LruLock, other),
+        };
+
+    private static TResult Lru<TCounter, TPageCgroup, TLock, TResult>(Model model, IControllerUser<TResult> user)
+        where TCounter : struct, ICounterDesign where TPageCgroup : struct, IPageCgroupDesign where TLock : struct, ILockKind => model[Axis.Lru] switch
+        {
+            "ZoneLruLock" => Uncharge<TCounter, TPageCgroup, ZoneLruLock<TLock>, TResult>(model, user),
+            "TwinListsAsync" => Uncharge<TCounter, TPageCgroup, TwinLists<Async, TLock>, TResult>(model, user),
+            "TwinListsSync" => Uncharge<TCounter, TPageCgroup, TwinLists<Sync, TLock>, TResult>(model, user),
+            "Books" => BookMap<TCounter, TPageCgroup, TLock, TResult>(model, user),
+            "LruvecLruBit" => Uncharge<TCounter, TPageCgroup, Lruvecs<TLock, ByLruBit>, TResult>(model, user),
+            "LruvecRecheck" => Uncharge<TCounter, TPageCgroup, Lruvecs<TLock, ByRecheck>, TResult>(model, user),
+            var other => throw Unbound(Axis.Lru, other),
         };
 
     private static TResult Uncharge<TCounter, TPageCgroup, TLru, TResult>(Model model, IControllerUser<TResult> user)
@@ -105,11 +113,4 @@ internal static class Matrix
 
     private static UsageException Unbound(Axis axis, string answer) =>
         new($"--model: {Eras.NameOf(axis)}={answer} does not go with the rest of the model, or is not built into this program");
-}
-
-/// <summary>Makes the machine of a plan.</summary>
-internal sealed class InstanceMaker(InstancePlan plan) : IControllerUser<Instance>
-{
-    /// <inheritdoc/>
-    public Instance Use<TC>() where TC : struct, IMemoryController => new Instance<TC>(plan);
 }

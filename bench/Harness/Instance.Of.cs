@@ -16,7 +16,8 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
     public Instance(InstancePlan plan) : base(plan)
     {
         leaves = new nint[plan.Shape.LeavesFor(Cpus.Count)];
-        accounting = AccountingMemory.Build<TC>(Allocator, Cpus, Memory, new AccountingPlan(plan.Shape.Depth + leaves.Length + 1, SwapEntries: Cpus.Count * WorkerState.PageSlots));
+        accounting = AccountingMemory.Build<TC>(Allocator, Cpus, Memory,
+            new AccountingPlan(plan.Shape.Depth + leaves.Length + 1, SwapEntries: Cpus.Count * WorkerState.PageSlots) { Slices = SlicePlan.Parse(plan.Model[Axis.LruSlice]) });
     }
 
     /// <inheritdoc/>
@@ -65,16 +66,31 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
             "fault" => Of<Fault<TC>>(),
             "charge-uncharge" => Of<ChargeUncharge<TC>>(),
             "alloc-free" => Of<AllocFree<TC>>(),
-            "reader" => Of<Reader<TC>>(),
             "file-read" => Of<FileRead<TC, Batch32>>(),
             "truncate" => Of<FileRead<TC, Batch256>>(),
             "exit-storm" => Of<ExitStorm<TC>>(),
             "swap-storm" => Of<SwapStorm<TC>>(),
             "migrate" => Of<Migrate<TC>>(),
+            "reader" => Of<Reader<TC>>(),
             Twins.Charge => Of<ChargeTwin<TC>>(),
             Twins.Alloc => Of<AllocTwin<TC>>(),
             _ => throw new ArgumentOutOfRangeException(nameof(workload), workload, "no such workload"),
         }, states);
+    }
+
+    /// <inheritdoc/>
+    protected override void Retire(Lane lane, int from, int to)
+    {
+        Gang.Do((in ThisCpu cpu) =>
+        {
+            if (cpu.Index < from) return;
+            lane.Code.Finish(in cpu, lane.States);
+            lane.Code.Prepare(in cpu, lane.States);
+            Mm.LruAddDrain<TC>(in cpu);
+            PageAllocator.DrainLocal(in cpu);
+        }, to);
+        Gang.Do((in ThisCpu cpu) => TC.DrainStocks(in cpu, accounting.Root), 1);
+        Gang.Do(static (in ThisCpu cpu) => Poll.Run(in cpu), to); // each CPU returns its stock
     }
 
     /// <inheritdoc/>

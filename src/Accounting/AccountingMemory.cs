@@ -6,7 +6,11 @@ using MemcgNative.Native;
 namespace MemcgNative.Accounting;
 
 /// <summary>What to build: how many groups the table holds, whether memory+swap is counted, how many places the swap device has, how many buckets the page cache.</summary>
-public sealed record AccountingPlan(int MaxGroups = 1024, bool SwapAccounting = false, int SwapEntries = 0, int PageCacheBuckets = 1024);
+public sealed record AccountingPlan(int MaxGroups = 1024, bool SwapAccounting = false, int SwapEntries = 0, int PageCacheBuckets = 1024)
+{
+    /// <summary>Into how many books a node is cut, and where (Lru axis).</summary>
+    public SlicePlan Slices { get; init; } = SlicePlan.Whole;
+}
 
 /// <summary>
 /// Set-up and end of the accounting core on an allocator: the group table, what each node and each CPU holds of it, the root group.
@@ -66,6 +70,7 @@ public sealed unsafe class AccountingMemory
         Guarded<nint>.Set(&Tree->Groups, (nint)source.Map([new MemoryPart(Pages((long)Plan.MaxGroups * Memcg.Bytes), first)], MemoryUse.Memcg));
         byte* perNode = source.Map([.. specs.Select(n => new MemoryPart(Pages((long)Plan.MaxGroups * MemcgNode.Bytes), n.Physical))], MemoryUse.MemcgNode);
         for (int i = 0; i < specs.Count; i++) Guarded<nint>.Set(&Tree->NodeBases + i, (nint)(perNode + (nuint)i * Pages((long)Plan.MaxGroups * MemcgNode.Bytes)));
+        MapExtra<TC>(source, specs);
 
         nuint stride = Pages((long)Plan.MaxGroups * MemcgStatCpu.Bytes);
         MemoryPart[] parts = new MemoryPart[cpus.Count];
@@ -103,6 +108,20 @@ public sealed unsafe class AccountingMemory
         }
         IntrusiveList.Init(&Root->Sibling);
         MemcgLife.Init<TC>(Tree, Root, null);
+        TC.OnOnline(cpus.Witness(0), Root);
+    }
+
+    /// <summary>What the Lru axis needs per group and node beyond its slot.</summary>
+    private void MapExtra<TC>(IMemorySource source, IReadOnlyList<NodeSpec> specs) where TC : struct, IMemoryController
+    {
+        nuint[] bytes = [.. specs.Select(n => Pages(Plan.MaxGroups * TC.MemcgNodeExtraBytes(Plan, n.Bytes)))];
+        if (bytes.All(b => b == 0)) return;
+        byte* extra = source.Map([.. specs.Select((n, i) => new MemoryPart(bytes[i], n.Physical))], MemoryUse.MemcgNode);
+        for (int i = 0; i < specs.Count; extra += bytes[i], i++)
+        {
+            Guarded<nint>.Set(&Tree->ExtraBases + i, (nint)extra);
+            Guarded<int>.Set(&Tree->ExtraBytes + i, checked((int)TC.MemcgNodeExtraBytes(Plan, specs[i].Bytes)));
+        }
     }
 
     private SwapDevice* MapSwap(IMemorySource source, NodeId first)
@@ -129,6 +148,7 @@ public sealed unsafe class AccountingMemory
             Guarded<long>.Set(&node->EndPfn, pfn + frames);
             GuardedPtr<MemcgTree>.Set(&node->Tree, Tree);
             GuardedPtr<byte>.Set(&node->PageMetadata, metadata);
+            TC.Configure(node, Plan);
             TC.InitNode(node);
             table[i] = (nint)node;
             pfn += frames;

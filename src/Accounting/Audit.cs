@@ -48,6 +48,7 @@ public static unsafe class Audit
             if (Css.StateOf(&memcg->Css) == CssState.Free)
             {
                 if (found[id].Pages != 0) wrong.Add($"group {id} is freed, yet {found[id].Pages} pages name it");
+                for (int node = 0; node < Guarded<int>.Get(&tree->Nodes); node++) TC.LruCheckFreed(memcg, node, wrong);
                 continue;
             }
             for (int node = 0; node < Guarded<int>.Get(&tree->Nodes); node++)

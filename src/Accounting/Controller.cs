@@ -105,8 +105,14 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     public static bool ReleaseMemsw(in ThisCpu cpu, Page* page, out Memcg* owner, out ClearedCharge charge) =>
         TPageCgroup.ReleaseMemsw<TPageCgroup, TLru>(cpu, page, out owner, out charge);
     /// <inheritdoc/>
-    public static bool MoveAccount(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, out ClearedCharge charge) =>
-        TPageCgroup.MoveAccount<TPageCgroup, TLru>(cpu, page, from, to, out charge);
+    /// <remarks>The page cgroup's switch, run under the list's protocol.</remarks>
+    public static bool MoveAccount(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, out ClearedCharge charge)
+    {
+        var move = new MoveSwitch<TPageCgroup, TLru> { From = from, To = to };
+        TLru.SwitchIsolated<TPageCgroup, MoveSwitch<TPageCgroup, TLru>>(cpu, page, ref move);
+        charge = move.Charge;
+        return move.Done;
+    }
     /// <inheritdoc/>
     public static void SetMigrating(in ThisCpu cpu, Page* page, bool migrating) => TPageCgroup.SetMigrating(cpu, page, migrating);
     /// <inheritdoc/>
@@ -135,6 +141,22 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     public static long LruCount(Memcg* memcg, int node, LruList list) => TLru.Count(memcg, node, list);
     /// <inheritdoc/>
     public static void LruCheck(in ThisCpu cpu, Memcg* memcg, int node, ICollection<string> wrong) => TLru.Check<TPageCgroup>(cpu, memcg, node, wrong);
+
+    /// <inheritdoc/>
+    public static CatchResult LruCatch(in ThisCpu cpu, Page* page) => TLru.Catch<TPageCgroup>(cpu, page);
+    /// <inheritdoc/>
+    public static bool LruSplice<TSplice>(in ThisCpu cpu, Memcg* child, Memcg* parent, int node, ref TSplice change) where TSplice : struct, ISpliceSwitch =>
+        TLru.TrySplice(cpu, child, parent, node, ref change);
+    /// <inheritdoc/>
+    public static bool LruPends { [MethodImpl(Inline)] get => TLru.Pends; }
+    /// <inheritdoc/>
+    public static void LruPend(in ThisCpu cpu, Page* page) => TLru.Pend<TPageCgroup>(cpu, page);
+    /// <inheritdoc/>
+    public static void LruDrainPending(in ThisCpu cpu) => TLru.DrainPending<TPageCgroup>(cpu);
+    /// <inheritdoc/>
+    public static void LruCheckFreed(Memcg* memcg, int node, ICollection<string> wrong) => TLru.CheckFreed(memcg, node, wrong);
+    /// <inheritdoc/>
+    public static void LruLockTotals(in ThisCpu cpu, Memcg* memcg, int node, LruLockTotals totals) => TLru.AddLockTotals(cpu, memcg, node, totals);
 
     // Uncharge
 
@@ -219,4 +241,15 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
         TPageCgroup.InitNode(node);
         TLru.InitNode(node);
     }
+
+    /// <inheritdoc/>
+    public static long MemcgNodeExtraBytes(AccountingPlan plan, long nodeBytes) => TLru.MemcgNodeExtraBytes(plan, nodeBytes);
+    /// <inheritdoc/>
+    public static void Configure(AccountingNode* node, AccountingPlan plan) => TLru.Configure(node, plan);
+    /// <inheritdoc/>
+    public static void OnOnline(in ThisCpu cpu, Memcg* memcg) => TLru.OnOnline(cpu, memcg);
+    /// <inheritdoc/>
+    public static bool OnReleased(in ThisCpu cpu, Memcg* memcg) => TLru.OnReleased(cpu, memcg);
+    /// <inheritdoc/>
+    public static void OnFreed(in ThisCpu cpu, Memcg* memcg) => TLru.OnFreed(cpu, memcg);
 }

@@ -44,6 +44,8 @@ public unsafe struct Css
     [FieldOffset(200)] public Guarded<nint> OfflineFunction;
     /// <summary>I: delegate*&lt;Memcg*, long&gt; that reads the group's usage when it is released.</summary>
     [FieldOffset(224)] public Guarded<nint> UsageFunction;
+    /// <summary>I: delegate*&lt;in ThisCpu, Memcg*, bool, bool&gt;: the Lru axis at the last reference (false), and a grace period later (true).</summary>
+    [FieldOffset(232)] public Guarded<nint> LruFunction;
     /// <summary>Deferred free of the group.</summary>
     [FieldOffset(RcuOffset)] public RcuHead Rcu;
 

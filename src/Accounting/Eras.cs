@@ -22,13 +22,24 @@ public enum Axis
     Residents,
     /// <summary>What holds a dead group's kernel objects?</summary>
     Kmem,
+    // Sub-choices of lru=Books. They come last: eras that do not name them have the default.
+
+    /// <summary>How does an isolated page change its book?</summary>
+    LruSwitch,
+    /// <summary>How does a group's book end?</summary>
+    LruDestroy,
+    /// <summary>Into how many books is a node cut?</summary>
+    LruSlice,
+    /// <summary>Do new pages wait in their book?</summary>
+    LruPending,
 }
 
 /// <summary>One answer on one axis, as users name it.</summary>
 /// <param name="Axis">The question.</param>
 /// <param name="Name">What -M axis=name takes.</param>
 /// <param name="What">One line for `memcgnative list axes`.</param>
-public sealed record Answer(Axis Axis, string Name, string What);
+/// <param name="Refused">Why a normal run refuses it, or null: known to be wrong, or not yet shown to be right.</param>
+public sealed record Answer(Axis Axis, string Name, string What, string? Refused = null);
 
 /// <summary>A named point in the space of answers.</summary>
 /// <param name="Name">What -M takes.</param>
@@ -36,8 +47,12 @@ public sealed record Answer(Axis Axis, string Name, string What);
 /// <param name="Date">ISO date, or year and month.</param>
 /// <param name="Subject">The series.</param>
 /// <param name="Fate">What became of it.</param>
-/// <param name="Answers">One name per <see cref="Axis"/>, in its order.</param>
-public sealed record Era(string Name, string Author, string Date, string Subject, string Fate, IReadOnlyList<string> Answers);
+/// <param name="Named">One name per <see cref="Axis"/>, in its order; the axes left out at the end have <see cref="Eras.DefaultOf"/>.</param>
+public sealed record Era(string Name, string Author, string Date, string Subject, string Fate, IReadOnlyList<string> Named)
+{
+    /// <summary>One name per axis.</summary>
+    public IReadOnlyList<string> Answers { get; } = [.. Named, .. Enum.GetValues<Axis>().Skip(Named.Count).Select(Eras.DefaultOf)];
+}
 
 /// <summary>What exists: every answer and every era that is built. Matrix (bench) turns a choice into type arguments.</summary>
 public static class Eras
@@ -53,7 +68,21 @@ public static class Eras
         Axis.Uncharge => "uncharge",
         Axis.Residents => "residents",
         Axis.Kmem => "kmem",
+        Axis.LruSwitch => "lru.switch",
+        Axis.LruDestroy => "lru.destroy",
+        Axis.LruSlice => "lru.slice",
+        Axis.LruPending => "lru.pending",
         _ => throw new ArgumentOutOfRangeException(nameof(axis)),
+    };
+
+    /// <summary>The answer of an axis that an era does not name.</summary>
+    public static string DefaultOf(Axis axis) => axis switch
+    {
+        Axis.LruSwitch => "W1",
+        Axis.LruDestroy => "rcu+lockwait",
+        Axis.LruSlice => "none",
+        Axis.LruPending => "off",
+        _ => throw new ArgumentOutOfRangeException(nameof(axis), axis, "an era names this axis"),
     };
 
     /// <summary>Every answer that is built.</summary>
@@ -85,6 +114,9 @@ public static class Eras
         new(Axis.Lru, "TwinListsAsync", "a list of page_cgroups per group beside the zone's, following the charge (2.6.25 to 2.6.28)"),
         new(Axis.Lru, "TwinListsSync", "the same, following the zone's list (2.6.29 to 3.2)"),
         new(Axis.Lru, "ZoneLruLock", "one lock per zone for every group's lists (3.3)"),
+        new(Axis.Lru, "Books", "a lock per group and node, or per slice of a node (2012 RFC); see lru.switch, lru.destroy, lru.slice, lru.pending"),
+        new(Axis.Lru, "LruvecLruBit", "a lock per group and node; the LRU bit pins the group (5.11 to 6.18)"),
+        new(Axis.Lru, "LruvecRecheck", "the same, found inside RCU and looked at again under the lock (7.1)"),
         new(Axis.LruLock, "tas", "test and set"),
         new(Axis.LruLock, "ticket", "ticket (2.6.25 to 4.1)"),
         new(Axis.LruLock, "mcs", "queued (today's idea)"),
@@ -96,6 +128,22 @@ public static class Eras
         new(Axis.Residents, "MoveToParent", "become the parent's at offline (2.6.29 to 3.18)"),
         new(Axis.Residents, "PinPerPage", "a css reference per counted page (3.19)"),
         new(Axis.Kmem, "None", "kernel objects are charged to nobody (nokmem)"),
+        new(Axis.LruSwitch, "W1", "the old book's lock held around the switch"),
+        new(Axis.LruSwitch, "W2", "store, full fence, wait for the holder of the old lock (the mail's favourite)"),
+        new(Axis.LruSwitch, "W0", "store only", "the catcher takes the page off the new list under the old lock (B1)"),
+        new(Axis.LruSwitch, "W2-nofence", "W2 as the mail wrote it", "the store may wait in a buffer while the lock is found free (B2)"),
+        new(Axis.LruSwitch, "W3", "the catcher looks again after the LRU bit", "right for one move, wrong for a page that is on its way back (ABA)"),
+        new(Axis.LruSwitch, "W4", "both locks, in the order of addresses", "not yet exhausted by the explorer"),
+        new(Axis.LruSwitch, "W5", "the LRU bit as a lock", "not yet exhausted by the explorer; LruvecLruBit is mainline's form"),
+        new(Axis.LruDestroy, "refcount", "a css reference per isolated page"),
+        new(Axis.LruDestroy, "rcu+lockwait", "empty, unlinked, a grace period, then wait for the lock's holder"),
+        new(Axis.LruDestroy, "recycle", "never freed, used again after a grace period"),
+        new(Axis.LruDestroy, "rcu", "a grace period and no wait for the lock", "a holder's release writes into the freed book (B3)"),
+        new(Axis.LruSlice, "none", "one book per group and node"),
+        new(Axis.LruSlice, "256M", "one book per 256 MiB of the node, or any other power of two of at least 2M"),
+        new(Axis.LruSlice, "interleave:4@12", "4 books that take turns every 2^12 frames, or any other N@order"),
+        new(Axis.LruPending, "off", "new pages wait in the CPU's pagevec"),
+        new(Axis.LruPending, "on", "new pages wait in a list of their book, pushed to without a lock"),
     ];
 
     /// <summary>Every era all of whose answers are built.</summary>
@@ -115,6 +163,10 @@ public static class Eras
             ["ResCounter56", "SingleSlot32", "PlainFlagArray", "ZoneLruLock", "ticket", "AtFinalPut", "MoveToParent", "None"]),
         new("3.19", "Johannes Weiner", "2015-02", "mm: memcontrol: lockless page counters; page->mem_cgroup", "released",
             ["PageCounter40", "SingleSlot32", "OwnerWord", "ZoneLruLock", "ticket", "AtFinalPut", "PinPerPage", "None"]),
+        new("rfc-2012-books", "Konstantin Khlebnikov", "2012-02-16", "mm: memory book keeping and lru_lock splitting", "RFC and v3, not merged; shown on the core of 3.19",
+            ["PageCounter40", "SingleSlot32", "OwnerWord", "Books", "ticket", "AtFinalPut", "PinPerPage", "None", "W2", "rcu+lockwait"]),
+        new("5.11", "Alex Shi, Hugh Dickins", "2021-02", "per memcg lru lock", "released",
+            ["PageCounter40", "SingleSlot32", "OwnerWord", "LruvecLruBit", "mcs", "AtFinalPut", "PinPerPage", "None"]),
     ];
 
     /// <summary>Why the answers of model do not go together, with the cure; null when they do.</summary>
@@ -176,11 +228,25 @@ public sealed record Model(string Era, IReadOnlyList<string> Answers)
             string name = part[..eq].Trim(), answer = part[(eq + 1)..].Trim();
             Axis[] axes = [.. Enum.GetValues<Axis>().Where(a => Same(Eras.NameOf(a), name))];
             if (axes.Length == 0) throw Unknown("axis", name, Enum.GetValues<Axis>().Select(Eras.NameOf));
-            IEnumerable<Answer> known = Eras.Answers.Where(a => a.Axis == axes[0]);
-            answers[(int)axes[0]] = known.FirstOrDefault(a => Same(a.Name, answer))?.Name
-                ?? throw Unknown($"answer of axis {Eras.NameOf(axes[0])}", answer, known.Select(a => a.Name));
+            answers[(int)axes[0]] = Answer(axes[0], answer);
         }
-        return new Model(era.Name, answers);
+        var model = new Model(era.Name, answers);
+        if (model[Axis.Lru] == "Books") return model;
+        foreach (Axis axis in (Axis[])[Axis.LruSwitch, Axis.LruDestroy, Axis.LruSlice, Axis.LruPending])
+            if (model[axis] != era.Answers[(int)axis])
+                throw new UsageException($"{Eras.NameOf(axis)}={model[axis]} is a choice of lru=Books, and the model has lru={model[Axis.Lru]}; add lru=Books or leave it out");
+        return model;
+    }
+
+    private static string Answer(Axis axis, string answer)
+    {
+        if (axis == Axis.LruSlice) return SlicePlan.Parse(answer).ToString();
+        IEnumerable<Answer> known = Eras.Answers.Where(a => a.Axis == axis);
+        Answer found = known.FirstOrDefault(a => Same(a.Name, answer))
+            ?? throw Unknown($"answer of axis {Eras.NameOf(axis)}", answer, known.Where(a => a.Refused is null).Select(a => a.Name));
+        return found.Refused is null ? found.Name
+            : throw new UsageException($"{Eras.NameOf(axis)}={found.Name} is for the explorer only: {found.Refused}; choose "
+                + string.Join(" or ", known.Where(a => a.Refused is null).Select(a => a.Name)));
     }
 
     private static bool Same(string a, string b) => string.Equals(a, b, StringComparison.OrdinalIgnoreCase);

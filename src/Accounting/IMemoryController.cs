@@ -138,6 +138,21 @@ public unsafe interface IMemoryController
     /// <summary>Compares counts with walks and links with owners for the lists of memcg on node; adds a line for each thing wrong.</summary>
     static abstract void LruCheck(in ThisCpu cpu, Memcg* memcg, int node, ICollection<string> wrong);
 
+    /// <summary>Isolates a page found by pfn without a reference.</summary>
+    static abstract CatchResult LruCatch(in ThisCpu cpu, Page* page);
+    /// <summary>All lists of child on node become parent's; false where the design cannot.</summary>
+    static abstract bool LruSplice<TSplice>(in ThisCpu cpu, Memcg* child, Memcg* parent, int node, ref TSplice change) where TSplice : struct, ISpliceSwitch;
+    /// <summary>True when new pages wait in their book and not in the CPU's pagevec.</summary>
+    static abstract bool LruPends { get; }
+    /// <summary>A new page waits in its book, without a reference.</summary>
+    static abstract void LruPend(in ThisCpu cpu, Page* page);
+    /// <summary>Pages that wait in books go to their lists.</summary>
+    static abstract void LruDrainPending(in ThisCpu cpu);
+    /// <summary>As <see cref="LruCheck"/> for a group that is not in use.</summary>
+    static abstract void LruCheckFreed(Memcg* memcg, int node, ICollection<string> wrong);
+    /// <summary>Adds the statistics of the locks that guard memcg's lists on node.</summary>
+    static abstract void LruLockTotals(in ThisCpu cpu, Memcg* memcg, int node, LruLockTotals totals);
+
     // Uncharge
 
     /// <summary>mapcount reached 0.</summary>
@@ -179,4 +194,14 @@ public unsafe interface IMemoryController
     static abstract void InitCpu(CpuArea* area);
     /// <summary>Prepares every axis' state on a memory node.</summary>
     static abstract void InitNode(AccountingNode* node);
+    /// <summary>Bytes the Lru axis needs per group on a node of nodeBytes beside its slot.</summary>
+    static abstract long MemcgNodeExtraBytes(AccountingPlan plan, long nodeBytes);
+    /// <summary>Hands the plan to a node's state, before <see cref="InitNode"/>.</summary>
+    static abstract void Configure(AccountingNode* node, AccountingPlan plan);
+    /// <summary>A new group can be found from now on.</summary>
+    static abstract void OnOnline(in ThisCpu cpu, Memcg* memcg);
+    /// <summary>The last reference is gone; false: ask again after a grace period.</summary>
+    static abstract bool OnReleased(in ThisCpu cpu, Memcg* memcg);
+    /// <summary>A grace period after that.</summary>
+    static abstract void OnFreed(in ThisCpu cpu, Memcg* memcg);
 }

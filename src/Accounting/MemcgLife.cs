@@ -40,6 +40,7 @@ public static unsafe class MemcgLife
             Init<TC>(tree, memcg, parent);
             IntrusiveList.Add(&parent->Children, &memcg->Sibling);
             Guarded<int>.Set(&parent->Css.OnlineChildren, Guarded<int>.Get(&parent->Css.OnlineChildren) + 1);
+            TC.OnOnline(cpu, memcg);
         }
         TreeLock.Release(cpu, &tree->Lock);
         return memcg;
@@ -60,6 +61,7 @@ public static unsafe class MemcgLife
         Guarded<int>.Set(&memcg->Css.OnlineChildren, 0);
         Guarded<nint>.Set(&memcg->Css.OfflineFunction, (nint)(delegate*<in ThisCpu, Memcg*, void>)&OfflineDesigns<TC>);
         Guarded<nint>.Set(&memcg->Css.UsageFunction, (nint)(delegate*<Memcg*, long>)&UsageOf<TC>);
+        Guarded<nint>.Set(&memcg->Css.LruFunction, (nint)(delegate*<in ThisCpu, Memcg*, bool, bool>)&EndLists<TC>);
         for (int cpu = 0; cpu < Guarded<int>.Get(&tree->Cpus); cpu++) MemcgStatCpu.Init(MemcgTree.Stat(tree, memcg, cpu));
         TC.InitMemcg(memcg, parent);
         for (int node = 0; node < Guarded<int>.Get(&tree->Nodes); node++)
@@ -75,6 +77,16 @@ public static unsafe class MemcgLife
     }
 
     private static void OfflineDesigns<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController => TC.OnOffline(cpu, memcg);
+
+    private static bool EndLists<TC>(in ThisCpu cpu, Memcg* memcg, bool freed) where TC : struct, IMemoryController
+    {
+        if (!freed) return TC.OnReleased(cpu, memcg);
+        TC.OnFreed(cpu, memcg);
+        return true;
+    }
+
+    private static bool EndLists(in ThisCpu cpu, Memcg* memcg, bool freed) =>
+        ((delegate*<in ThisCpu, Memcg*, bool, bool>)Guarded<nint>.Get(&memcg->Css.LruFunction))(cpu, memcg, freed);
 
     private static long UsageOf<TC>(Memcg* memcg) where TC : struct, IMemoryController => TC.Usage(memcg, CounterKind.Memory);
 
@@ -119,8 +131,14 @@ public static unsafe class MemcgLife
     {
         var memcg = (Memcg*)r;
         AtomicInt.Store(&memcg->Css.State, (int)CssState.Released);
-        Rcu.Call(cpu, &memcg->Css.Rcu, &Recycle);
+        Retire(cpu, memcg);
     }
+
+    /// <summary>A group whose lists are not yet empty of pages without a charge waits one grace period after the other (B10).</summary>
+    private static void Retire(in ThisCpu cpu, Memcg* memcg) =>
+        Rcu.Call(cpu, &memcg->Css.Rcu, EndLists(cpu, memcg, freed: false) ? &Recycle : &RetireAgain);
+
+    private static void RetireAgain(in ThisCpu cpu, RcuHead* head) => Retire(cpu, (Memcg*)((byte*)head - Css.RcuOffset));
 
     private static void Recycle(in ThisCpu cpu, RcuHead* head)
     {
@@ -128,6 +146,7 @@ public static unsafe class MemcgLife
         MemcgTree* tree = Memcg.TreeOf(memcg);
         Memcg* parent = Memcg.ParentOf(memcg);
         PerCpuRef.Exit(&memcg->Css.Ref);
+        EndLists(cpu, memcg, freed: true);
         CloseBooks(tree, memcg);
         TreeLock.Acquire(cpu, &tree->Lock);
         AtomicInt.Store(&memcg->Css.State, (int)CssState.Free);

@@ -16,7 +16,7 @@ namespace MemcgNative.Accounting;
 public unsafe struct MemcgTree
 {
     /// <summary>Bytes of the tree itself.</summary>
-    public const int Bytes = 1024;
+    public const int Bytes = 1536;
     /// <summary>Most nodes one tree can serve.</summary>
     public const int MaxNodes = 64;
 
@@ -62,6 +62,19 @@ public unsafe struct MemcgTree
 
     /// <summary>I: per node the base of its MemcgNode array; <see cref="MaxNodes"/> entries follow.</summary>
     [FieldOffset(256)] public Guarded<nint> NodeBases;
+
+    /// <summary>I: per node the base of what the Lru axis keeps per group beyond its slot, or 0; <see cref="MaxNodes"/> entries follow.</summary>
+    [FieldOffset(768)] public Guarded<nint> ExtraBases;
+
+    /// <summary>I: per node the bytes of one group there; <see cref="MaxNodes"/> entries follow.</summary>
+    [FieldOffset(1280)] public Guarded<int> ExtraBytes;
+
+    /// <summary>The Lru axis' extra memory of one group on node, and its size.</summary>
+    public static byte* Extra(MemcgTree* tree, Memcg* memcg, int node, out int bytes)
+    {
+        bytes = Guarded<int>.Get(&tree->ExtraBytes + node);
+        return (byte*)Guarded<nint>.Get(&tree->ExtraBases + node) + (nint)Guarded<int>.Get(&memcg->Id) * bytes;
+    }
 
     /// <summary>The MemcgNode array of node.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

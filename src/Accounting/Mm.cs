@@ -89,7 +89,7 @@ public static unsafe class Mm
     public static long Unmap<TC>(in ThisCpu cpu, MmStruct* mm, long first, long count) where TC : struct, IMemoryController
     {
         Page** batch = stackalloc Page*[Batch];
-        LruAddDrain<TC>(cpu); // free_pages_and_swap_cache: or this CPU's own vector would keep the pages
+        if (!TC.LruPends) LruAddDrain<TC>(cpu); // free_pages_and_swap_cache: or this CPU's own vector would keep the pages
         long unmapped = 0;
         for (long at = first, end = first + count; at < end;)
         {
@@ -166,6 +166,11 @@ public static unsafe class Mm
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void LruCacheAdd<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController
     {
+        if (TC.LruPends)
+        {
+            TC.LruPend(cpu, page);
+            return;
+        }
         PageOps.Get(page); // put by LruAddDrain
         if (!Pagevec.Add(Pagevec.AddOf(cpu.Area), page)) LruAddDrain<TC>(cpu);
     }
@@ -174,10 +179,19 @@ public static unsafe class Mm
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static void LruAddDrain<TC>(in ThisCpu cpu) where TC : struct, IMemoryController
     {
+        if (TC.LruPends) TC.LruDrainPending(cpu); // the vector is empty then
         Page** pages = stackalloc Page*[Pagevec.Size];
         int n = Pagevec.Take(Pagevec.AddOf(cpu.Area), pages);
         if (n == 0) return;
         TC.LruAdd(cpu, pages, n);
         ReleasePages<TC>(cpu, pages, n);
+    }
+
+    /// <summary>Isolates a page found by pfn (lumpy reclaim, compaction), to be put back and released. What it looked like before may be void (B11).</summary>
+    public static bool Catch<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController
+    {
+        CatchResult result = TC.LruCatch(cpu, page);
+        if (result == CatchResult.LastReference) FreeUnreferenced<TC>(cpu, &page, 1);
+        return result == CatchResult.Caught;
     }
 }

@@ -19,11 +19,36 @@ public enum LruList
     Unevictable,
 }
 
+/// <summary>What became of an attempt to take a page off its list without having a reference.</summary>
+public enum CatchResult
+{
+    /// <summary>It is on no list, or somebody else has it.</summary>
+    Missed,
+    /// <summary>It is the caller's, with a reference.</summary>
+    Caught,
+    /// <summary>Somebody else has it off its list, and the reference taken to look at it was the last one: the caller frees it.</summary>
+    LastReference,
+}
+
 /// <summary>What <see cref="ILruDesign.Rehome"/> runs while no list can see the page: the owner changes inside.</summary>
 public unsafe interface IOwnerSwitch
 {
     /// <summary>The switch itself.</summary>
     void Run(in ThisCpu cpu, Page* page);
+}
+
+/// <summary>An owner switch that says beforehand whose the page will be.</summary>
+public unsafe interface IOwnerMove : IOwnerSwitch
+{
+    /// <summary>The new owner; null = nobody, so the root's lists.</summary>
+    Memcg* To { get; }
+}
+
+/// <summary>What <see cref="ILruDesign.TrySplice"/> runs under both locks: every page of the child's lists becomes the parent's.</summary>
+public unsafe interface ISpliceSwitch
+{
+    /// <summary>The switch itself, for one node.</summary>
+    void Run(in ThisCpu cpu, Memcg* child, Memcg* parent, int node);
 }
 
 /// <summary>Which lock guards a page's place on a list?</summary>
@@ -92,4 +117,43 @@ public unsafe interface ILruDesign
     static abstract long Count(Memcg* memcg, int node, LruList list);
     /// <summary>Adds a line for each count that differs from its walk and each page whose owner is not the list's (B-I1 to B-I7).</summary>
     static abstract void Check<TPc>(in ThisCpu cpu, Memcg* memcg, int node, ICollection<string> wrong) where TPc : struct, IPageCgroupDesign;
+
+    // Verbs only some answers do in their own way.
+
+    /// <summary>
+    /// The owner switch of a page that the caller isolated and locked (move_account). To 3.16 nothing more: nobody looks at the link of a
+    /// page that is off the lists, because link and list are looked at under one lock.
+    /// </summary>
+    static virtual void SwitchIsolated<TPc, TMove>(in ThisCpu cpu, Page* page, ref TMove change)
+        where TPc : struct, IPageCgroupDesign where TMove : struct, IOwnerMove => change.Run(cpu, page);
+
+    /// <summary>Isolates a page that was found by pfn; the caller has no reference (lumpy reclaim, compaction). Missed also where a design has no way to.</summary>
+    static virtual CatchResult Catch<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign => CatchResult.Missed;
+
+    /// <summary>All lists of child on node become parent's, and change runs under both locks; false where a design cannot do it in one step.</summary>
+    static virtual bool TrySplice<TSplice>(in ThisCpu cpu, Memcg* child, Memcg* parent, int node, ref TSplice change) where TSplice : struct, ISpliceSwitch => false;
+
+    /// <summary>True when new pages wait in their book (<see cref="Pend"/>) and not in the CPU's pagevec.</summary>
+    static virtual bool Pends => false;
+    /// <summary>A new page waits for its list without a reference.</summary>
+    static virtual void Pend<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign { }
+    /// <summary>Every page that waits goes to its list.</summary>
+    static virtual void DrainPending<TPc>(in ThisCpu cpu) where TPc : struct, IPageCgroupDesign { }
+
+    /// <summary>Bytes a group needs on a node of nodeBytes beside its slot.</summary>
+    static virtual long MemcgNodeExtraBytes(AccountingPlan plan, long nodeBytes) => 0;
+    /// <summary>Hands the plan to a node's state, before <see cref="InitNode"/> and before any group exists.</summary>
+    static virtual void Configure(AccountingNode* node, AccountingPlan plan) { }
+
+    /// <summary>A new group can be found from now on.</summary>
+    static virtual void OnOnline(in ThisCpu cpu, Memcg* memcg) { }
+    /// <summary>The group's last reference is gone; a grace period follows. False: not yet, ask again after it.</summary>
+    static virtual bool OnReleased(in ThisCpu cpu, Memcg* memcg) => true;
+    /// <summary>That grace period is over: the group's memory is about to be given away.</summary>
+    static virtual void OnFreed(in ThisCpu cpu, Memcg* memcg) { }
+
+    /// <summary>Adds a line for each thing that a freed group's lists should not have (B-I6).</summary>
+    static virtual void CheckFreed(Memcg* memcg, int node, ICollection<string> wrong) { }
+    /// <summary>Adds the statistics of the locks that guard memcg's lists on node; a lock of all groups is the root's.</summary>
+    static virtual void AddLockTotals(in ThisCpu cpu, Memcg* memcg, int node, LruLockTotals totals) { }
 }

@@ -51,6 +51,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
         TLock.Init(&zone->Lock);
         Guarded<long>.Set(&zone->Acquired, 0);
         Guarded<long>.Set(&zone->Pages, 0);
+        LruLockWaits.Init(&zone->Waits);
     }
 
     /// <inheritdoc/>
@@ -81,7 +82,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
                 node = wanted;
                 zone = Zone(cpu, node);
                 Machine.IrqOff();
-                TLock.Acquire(cpu, &zone->Lock);
+                LruLock<TLock>.Acquire(cpu, &zone->Lock, &zone->Waits);
             }
             pages++;
             return node;
@@ -162,7 +163,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
         ZoneLruState* zone = Zone(cpu, node);
         int taken = 0;
         Machine.IrqOff();
-        TLock.Acquire(cpu, &zone->Lock);
+        LruLock<TLock>.Acquire(cpu, &zone->Lock, &zone->Waits);
         for (int scanned = 0; scanned < n && !IntrusiveList.IsEmpty(head); scanned++)
         {
             Page* page = PageOps.OfLru(IntrusiveList.Last(head));
@@ -225,6 +226,29 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     }
 
     /// <inheritdoc/>
+    public static CatchResult Catch<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign
+    {
+        if (!PageOps.Test(page, PageFlags.Lru)) return CatchResult.Missed;
+        var hold = new Hold();
+        int node = hold.Relock(cpu, page);
+        bool mine = PageOps.Test(page, PageFlags.Lru) && PageOps.GetUnlessZero(page); // put by whoever puts it back
+        if (mine)
+        {
+            Lruvec.Delete(VecOf<TPc>(cpu, page, node), page, Lruvec.ListOf(AtomicLong.Load(&page->Flags)));
+            PageOps.Clear(page, PageFlags.Lru);
+        }
+        hold.Unlock(cpu);
+        return mine ? CatchResult.Caught : CatchResult.Missed;
+    }
+
+    /// <inheritdoc/>
+    public static void AddLockTotals(in ThisCpu cpu, Memcg* memcg, int node, LruLockTotals totals)
+    {
+        ZoneLruState* zone = Zone(cpu, node);
+        if (Memcg.IsRoot(memcg)) totals.Add(Guarded<long>.Get(&zone->Acquired), Guarded<long>.Get(&zone->Pages), &zone->Waits);
+    }
+
+    /// <inheritdoc/>
     public static long Count(Memcg* memcg, int node, LruList list) => Lruvec.Count(Vec(memcg, node), list);
 
     /// <inheritdoc/>
@@ -247,4 +271,6 @@ internal struct ZoneLruState
     [FieldOffset(128)] public Guarded<long> Acquired;
     /// <summary>L: pages handled in them.</summary>
     [FieldOffset(136)] public Guarded<long> Pages;
+    /// <summary>L: what waiting for the lock cost.</summary>
+    [FieldOffset(144)] public LruLockWaits Waits;
 }

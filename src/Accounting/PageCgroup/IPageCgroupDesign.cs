@@ -55,6 +55,10 @@ public unsafe partial interface IPageCgroupDesign
     }
 
     /// <summary>An isolated page under the page lock changes hands; to is null for nobody. False when from does not pay for it. charge says how much moved.</summary>
+    /// <remarks>
+    /// A design whose clear takes the link away must do it in one store: between two, the page would be the root's, and a catcher may lock
+    /// the root's book, find that right, and hold it while the page goes to the target's list.
+    /// </remarks>
     static virtual bool MoveAccount<TSelf, TLru>(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, out ClearedCharge charge)
         where TSelf : struct, IPageCgroupDesign where TLru : struct, ILruDesign
     {

@@ -57,7 +57,24 @@ public readonly unsafe struct OwnerWord : IPageCgroupDesign
         }
         TLru.OnDisowned(cpu, page, owner);
         AtomicLong.Store(&page->Memcg, 0);
-        charge = new ClearedCharge(1, 1, 1, PageMapping.AnonBitOf(page));
+        charge = ChargeOf(page);
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ClearedCharge ChargeOf(Page* page) => new(1, 1, 1, PageMapping.AnonBitOf(page));
+
+    /// <inheritdoc/>
+    /// <remarks>One store from owner to owner: list designs that look from page to book without a lock never see the word clear.</remarks>
+    public static bool MoveAccount<TSelf, TLru>(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, out ClearedCharge charge)
+        where TSelf : struct, IPageCgroupDesign where TLru : struct, ILruDesign
+    {
+        charge = default;
+        if (from == null || AtomicLong.Load(&page->Memcg) != (long)from) return false;
+        TLru.OnDisowned(cpu, page, from);
+        AtomicLong.Store(&page->Memcg, (long)to);
+        if (to != null) TLru.OnOwned(cpu, page, to);
+        charge = ChargeOf(page);
         return true;
     }
 

@@ -2,7 +2,6 @@
 using System.Runtime.InteropServices;
 using MemcgNative.Allocator;
 using MemcgNative.Native;
-using MoveLock = MemcgNative.Native.TestAndSetLock;
 
 namespace MemcgNative.Accounting;
 
@@ -82,34 +81,10 @@ internal static unsafe class PageMover
         Memcg* to = TTarget.Of(from);
         bool counted = to != null && !Memcg.IsRoot(to);
         if (counted) TC.ChargeForced(cpu, to, 1); // before the child's is given back, or its usage could be seen as gone
-        Machine.IrqOff();
-        MoveLock.Acquire(cpu, &from->MoveLock);
-        bool moved = TC.MoveAccount(cpu, page, from, to, out ClearedCharge charge);
-        if (moved) MoveStatistics(cpu, page, from, to, charge);
-        MoveLock.Release(cpu, &from->MoveLock);
-        Machine.IrqOn();
+        bool moved = MoveAccount.Switch<TC>(cpu, page, from, to);
         PageOps.Unlock(page);
         if (counted && !moved) TC.Cancel(cpu, to, 1);
-        if (!moved) return false;
-        if (counted && charge.Memsw == 0) TC.UnchargeCounters(cpu, to, 0, 1);
-        TC.UnchargeCounters(cpu, from, charge.Memory, charge.Memsw);
-        return true;
-    }
-
-    private static void MoveStatistics(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, in ClearedCharge charge)
-    {
-        bool anon = charge.Anon != 0;
-        Move(cpu, from, to, anon ? MemcgStatItem.Rss : MemcgStatItem.Cache);
-        if (!anon && AtomicInt.Load(&page->MapCount) != 0) Move(cpu, from, to, MemcgStatItem.FileMapped);
-        if (PageOps.Test(page, PageFlags.Writeback)) Move(cpu, from, to, MemcgStatItem.Writeback);
-        MemcgStatCpu.Add(Memcg.OnCpu(cpu, from), MemcgStatItem.PgpgOut, 1);
-        if (to != null) MemcgStatCpu.Add(Memcg.OnCpu(cpu, to), MemcgStatItem.PgpgIn, 1);
-    }
-
-    private static void Move(in ThisCpu cpu, Memcg* from, Memcg* to, MemcgStatItem item)
-    {
-        MemcgStatCpu.Add(Memcg.OnCpu(cpu, from), item, -1);
-        if (to != null) MemcgStatCpu.Add(Memcg.OnCpu(cpu, to), item, 1);
+        return moved;
     }
 }
 

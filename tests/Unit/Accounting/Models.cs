@@ -16,6 +16,25 @@ global using SevenSlots = MemcgNative.Accounting.Controller<
         MemcgNative.Accounting.SevenSlotStock<MemcgNative.Accounting.Batch64>>,
     MemcgNative.Accounting.OwnerWord, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
     MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage, MemcgNative.Accounting.NoKmem>;
+global using BooksW1 = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
+    MemcgNative.Accounting.Books<MemcgNative.Native.TicketLock, MemcgNative.Accounting.OneBook, MemcgNative.Accounting.W1,
+        MemcgNative.Accounting.RcuLockWait, MemcgNative.Accounting.Pagevecs>,
+    MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage, MemcgNative.Accounting.NoKmem>;
+global using PendingW1 = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
+    MemcgNative.Accounting.Books<MemcgNative.Native.TicketLock, MemcgNative.Accounting.OneBook, MemcgNative.Accounting.W1,
+        MemcgNative.Accounting.RcuLockWait, MemcgNative.Accounting.PendingLists>,
+    MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage, MemcgNative.Accounting.NoKmem>;
+global using SlicedW1 = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
+    MemcgNative.Accounting.Books<MemcgNative.Native.TicketLock, MemcgNative.Accounting.PfnSlices, MemcgNative.Accounting.W1,
+        MemcgNative.Accounting.RcuLockWait, MemcgNative.Accounting.Pagevecs>,
+    MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage, MemcgNative.Accounting.NoKmem>;
+global using Rechecked = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
+    MemcgNative.Accounting.Lruvecs<MemcgNative.Native.TicketLock, MemcgNative.Accounting.ByRecheck>,
+    MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage, MemcgNative.Accounting.NoKmem>;
 global using Early27 = MemcgNative.Accounting.Controller<
     MemcgNative.Accounting.ResCounter<MemcgNative.Accounting.ResCounter40, MemcgNative.Native.TicketLock>,
     MemcgNative.Accounting.BitSpinlock<MemcgNative.Native.BitLock>,

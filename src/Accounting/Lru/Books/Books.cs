@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using MemcgNative.Allocator;
+using MemcgNative.Native;
+
+namespace MemcgNative.Accounting;
+
+// The problem, in its author's terms: "usually lru_lock is very-very hot"; one lock per zone, whoever's pages they are. If the list is the
+// group's, its lock can be the group's too; and a huge zone can be cut into arbitrary books without any group.
+//
+//   on list of book b --Isolate, Delete--> off list --Add, Putback--> on list of book b'       under the lock of the page's book
+//   owner g --MoveAccount--> owner g'                                                          off list, under the switch protocol
+//
+//   operation   take  put  switch  destroy        X: excluded by the book's lock; W: by the switch protocol; D: by D1 to D3
+//   take          X    X      W       D
+//   put           X    X      W       D
+//
+// Page to book is read without the lock it leads to, so it is read again once the lock is held (L1). (S2) the second look: a lock taken by a
+// full-fence RMW and then the owner; against the switcher's owner store and then the lock.
+// Different from the mail: an isolated count is one atomic per book and not a guarded one per type, because a page that changed its book
+// while isolated is counted off where it was counted on; and what the mail calls lock_page_book is Lock here.
+
+/// <summary>One lock per book: per group and node, or per slice of a node. Posted in 2012, never merged; mainline took the direction in 5.11.</summary>
+[PatchSeries("Konstantin Khlebnikov", "2012-02-16", "mm: memory book keeping and lru_lock splitting", "RFC and v3, not merged")]
+public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInbox> : ILruDesign
+    where TLock : struct, ILockKind
+    where TMap : struct, IBookMap
+    where TSwitch : struct, ISwitchProtocol
+    where TDestroy : struct, IBookDestroy
+    where TInbox : struct, IBookInbox
+{
+    private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
+
+    /// <inheritdoc/>
+    public static string Name => $"Books({TLock.Name}, slices {TMap.Name}, {TSwitch.Name}, {TDestroy.Name}, pending {TInbox.Name})";
+
+    /// <summary>page_book.</summary>
+    [MethodImpl(Inline)]
+    private static Book* BookOf<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign => BookFor(cpu, TMap.GroupOf<TPc>(cpu, page), page);
+
+    /// <summary>The book of memcg (null: of the root) that a page of this node and pfn is in.</summary>
+    [MethodImpl(Inline)]
+    private static Book* BookFor(in ThisCpu cpu, Memcg* memcg, Page* page)
+    {
+        if (memcg == null) memcg = MemcgTree.Root(GuardedPtr<MemcgTree>.Get(&AccountingCpu.Of(cpu)->Tree));
+        int node = PageOps.NodeIndex(page);
+        Book* first = First(Memcg.OnNode(memcg, node));
+        return TMap.Slices ? first + ZoneBooks.SliceOf(ZoneBooks.Of(cpu, node), MemMap.PfnOf(MemMap.Of(cpu), page).Value) : first;
+    }
+
+    /// <summary>
+    /// L1: inside RCU, find the book, lock it, look again. The lock alone keeps the book after that (D2), so RCU is left before the return.
+    /// Each further round means that somebody else took the page through a whole move meanwhile; rounds are counted.
+    /// </summary>
+    private static Book* Lock<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign
+    {
+        Rcu.ReadLock(cpu);
+        Machine.IrqOff();
+        Book* book = BookOf<TPc>(cpu, page);
+        int retries = 0;
+        for (; ; retries++)
+        {
+            LruLock<TLock>.Acquire(cpu, &book->Lock, &book->Waits);
+            if (TSwitch.Catcher == CatchRule.WinBit) break;
+            Book* again = BookOf<TPc>(cpu, page); // (S2) pairs with (S1) in ISwitchProtocol.cs
+            if (again == book) break;
+            TLock.Release(cpu, &book->Lock);
+            book = again;
+        }
+        Rcu.ReadUnlock(cpu);
+        Enter(book);
+        if (retries != 0) LruLockWaits.Retried(&book->Waits, retries);
+        return book;
+    }
+
+    [MethodImpl(Inline)]
+    private static void Enter(Book* book)
+    {
+        if (Book.StateOf(book) == BookState.Dead) Bug.Fail("book: locked after it was freed (book, node)", (long)book, Guarded<int>.Get(&book->Node));
+        Guarded<long>.Set(&book->Acquired, Guarded<long>.Get(&book->Acquired) + 1);
+    }
+
+    /// <summary>L2: holds one book's lock across a run of pages and changes it only when the page's book is another one.</summary>
+    private ref struct Hold
+    {
+        private Book* book;
+        private long pages;
+
+        [MethodImpl(Inline)]
+        public Book* Relock<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign
+        {
+            if (book == null || !Same<TPc>(cpu, page))
+            {
+                Unlock(cpu);
+                book = Lock<TPc>(cpu, page);
+            }
+            pages++;
+            return book;
+        }
+
+        /// <summary>Inside RCU, because translation looks into a group that may be on its way out (B8).</summary>
+        [MethodImpl(Inline)]
+        private readonly bool Same<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign
+        {
+            Rcu.ReadLock(cpu);
+            bool same = BookOf<TPc>(cpu, page) == book;
+            Rcu.ReadUnlock(cpu);
+            return same;
+        }
+
+        [MethodImpl(Inline)]
+        public void Unlock(in ThisCpu cpu)
+        {
+            if (book == null) return;
+            Leave(cpu, book, pages);
+            book = null;
+            pages = 0;
+        }
+    }
+
+    [MethodImpl(Inline)]
+    private static void Leave(in ThisCpu cpu, Book* book, long pages)
+    {
+        Guarded<long>.Set(&book->Pages, Guarded<long>.Get(&book->Pages) + pages);
+        TLock.Release(cpu, &book->Lock);
+        Machine.IrqOn();
+    }
+
+    /// <summary>B-I1: the lock that is held is the lock of the book that the page's link names.</summary>
+    [MethodImpl(Inline)]
+    private static void Assert<TPc>(in ThisCpu cpu, Book* book, Page* page) where TPc : struct, IPageCgroupDesign
+    {
+        if (BookOf<TPc>(cpu, page) != book) Bug.Fail("book: list work under the lock of another book (page, book)", (long)page, (long)book);
+    }
+
+    [MethodImpl(Inline)]
+    private static void Link<TPc>(in ThisCpu cpu, Book* book, Page* page) where TPc : struct, IPageCgroupDesign
+    {
+        Assert<TPc>(cpu, book, page);
+        long flags = AtomicLong.Load(&page->Flags);
+        if ((flags & PageFlags.Lru) != 0) Bug.Fail("lru: page added twice (page, flags)", (long)page, flags);
+        Lruvec.Add(&book->Vec, page, Lruvec.ListOf(flags));
+        PageOps.Set(page, PageFlags.Lru); // last: a set bit proves that link and list agree now (L3)
+    }
+
+    [MethodImpl(Inline)]
+    private static void Unlink<TPc>(in ThisCpu cpu, Book* book, Page* page, long flags) where TPc : struct, IPageCgroupDesign
+    {
+        Assert<TPc>(cpu, book, page);
+        Lruvec.Delete(&book->Vec, page, Lruvec.ListOf(flags));
+    }
+
+    /// <inheritdoc/>
+    public static void Add<TPc>(in ThisCpu cpu, Page** pages, int n) where TPc : struct, IPageCgroupDesign
+    {
+        var hold = new Hold();
+        for (int i = 0; i < n; i++) Link<TPc>(cpu, hold.Relock<TPc>(cpu, pages[i]), pages[i]);
+        hold.Unlock(cpu);
+    }
+
+    /// <inheritdoc/>
+    public static void Delete<TPc>(in ThisCpu cpu, Page** pages, int n) where TPc : struct, IPageCgroupDesign
+    {
+        var hold = new Hold();
+        for (int i = 0; i < n; i++)
+        {
+            Page* page = pages[i];
+            // Nobody can isolate a page without references, so the bit does not go while we wait for the lock; it may come (a pending page).
+            if (!PageOps.Test(page, PageFlags.Lru) && !TInbox.PerBook) continue;
+            Book* book = hold.Relock<TPc>(cpu, page);
+            if (TInbox.PerBook && !PageOps.Test(page, PageFlags.Lru)) CommitPending<TPc>(cpu, book);
+            long flags = AtomicLong.Load(&page->Flags);
+            if ((flags & PageFlags.Lru) == 0) continue;
+            Unlink<TPc>(cpu, book, page, flags);
+            PageOps.ClearExclusive(page, PageFlags.Lru | PageFlags.Active | PageFlags.Unevictable);
+        }
+        hold.Unlock(cpu);
+        var done = new Returned();
+        for (int i = 0; i < n; i++) done.Add(cpu, Book.UnmarkIsolated(pages[i])); // isolated and freed without a putback
+        done.Flush(cpu);
+    }
+
+    /// <inheritdoc/>
+    public static bool Isolate<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign =>
+        Take<TPc>(cpu, page, referenced: true) == CatchResult.Caught;
+
+    /// <inheritdoc/>
+    public static CatchResult Catch<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign => Take<TPc>(cpu, page, referenced: false);
+
+    /// <summary>L3: a set LRU bit proves the link valid now; whether the page is ours is decided by the bit under the lock.</summary>
+    [MethodImpl(Inline)]
+    private static CatchResult Take<TPc>(in ThisCpu cpu, Page* page, bool referenced) where TPc : struct, IPageCgroupDesign
+    {
+        if (!PageOps.Test(page, PageFlags.Lru)) return CatchResult.Missed;
+        if (TSwitch.Catcher == CatchRule.WinBit)
+        {
+            if (!GetReference(page, referenced)) return CatchResult.Missed;
+            if (!PageOps.TestAndClear(page, PageFlags.Lru)) return PageOps.PutAndTest(page) ? CatchResult.LastReference : CatchResult.Missed;
+        }
+        var hold = new Hold();
+        Book* book = hold.Relock<TPc>(cpu, page);
+        bool mine = TSwitch.Catcher == CatchRule.WinBit || PageOps.Test(page, PageFlags.Lru)
+            && (TSwitch.Catcher != CatchRule.VerifyLast || BookOf<TPc>(cpu, page) == book) && GetReference(page, referenced);
+        if (mine)
+        {
+            Unlink<TPc>(cpu, book, page, AtomicLong.Load(&page->Flags));
+            if (TSwitch.Catcher != CatchRule.WinBit) PageOps.Clear(page, PageFlags.Lru);
+            Book.MarkIsolated(book, page);
+            CountIsolated(cpu, book, 1);
+        }
+        hold.Unlock(cpu);
+        return mine ? CatchResult.Caught : CatchResult.Missed;
+    }
+
+    /// <summary>The isolation's own reference, put by whoever puts the page back.</summary>
+    [MethodImpl(Inline)]
+    private static bool GetReference(Page* page, bool referenced)
+    {
+        if (!referenced) return PageOps.GetUnlessZero(page);
+        PageOps.Get(page);
+        return true;
+    }
+
+    /// <summary>Under the book's lock, which keeps its group: a page of it was on the list.</summary>
+    [MethodImpl(Inline)]
+    private static void CountIsolated(in ThisCpu cpu, Book* book, int n)
+    {
+        AtomicLong.Add(&book->Isolated, n);
+        if (TDestroy.PinsIsolated) Css.GetMany(cpu, &Book.OwnerOf(book)->Css, n); // put by Returned.Flush
+    }
+
+    /// <summary>Pages that are isolated no longer, counted off per run of one book. Outside every lock: it may be what the destroyer waits for.</summary>
+    private ref struct Returned
+    {
+        private Book* book;
+        private int n;
+
+        [MethodImpl(Inline)]
+        public void Add(in ThisCpu cpu, Book* counted)
+        {
+            if (counted == null) return;
+            if (counted != book) Flush(cpu);
+            book = counted;
+            n++;
+        }
+
+        public void Flush(in ThisCpu cpu)
+        {
+            if (n == 0) return;
+            Memcg* owner = Book.OwnerOf(book);
+            long left = AtomicLong.AddReturn(&book->Isolated, -n); // the book is not touched after this
+            if (left < 0) Bug.Fail("book: fewer pages isolated than come back (book, count)", (long)book, left);
+            if (TDestroy.PinsIsolated) Css.PutMany(cpu, &owner->Css, n); // got by CountIsolated
+            n = 0;
+        }
+    }
+
+    /// <inheritdoc/>
+    public static void Putback<TPc>(in ThisCpu cpu, Page** pages, int n) where TPc : struct, IPageCgroupDesign
+    {
+        if (n > Reclaim.Batch) Bug.Fail("book: more pages put back than a batch has", n);
+        Book** counted = stackalloc Book*[Reclaim.Batch];
+        var hold = new Hold();
+        for (int i = 0; i < n; i++)
+        {
+            Book* book = hold.Relock<TPc>(cpu, pages[i]); // for every page: a swap-in may have charged it (B4)
+            counted[i] = Book.UnmarkIsolated(pages[i]);
+            Link<TPc>(cpu, book, pages[i]);
+        }
+        hold.Unlock(cpu);
+        var done = new Returned();
+        for (int i = 0; i < n; i++) done.Add(cpu, counted[i]); // after the link: in between the book must not look empty (B10)
+        done.Flush(cpu);
+    }
+
+    /// <inheritdoc/>
+    public static int IsolateTail<TPc>(in ThisCpu cpu, Memcg* memcg, int node, LruList list, Page** pages, int n) where TPc : struct, IPageCgroupDesign
+    {
+        MemcgNode* on = Memcg.OnNode(memcg, node);
+        Book* first = First(on);
+        int count = CountOf(on), taken = 0;
+        for (int i = 0; i < count && taken < n; i++) // CPUs begin in different slices
+            taken += IsolateTail<TPc>(cpu, first + (TMap.Slices ? (cpu.Index + i) % count : 0), list, pages + taken, n - taken);
+        return taken;
+    }
+
+    private static int IsolateTail<TPc>(in ThisCpu cpu, Book* book, LruList list, Page** pages, int n) where TPc : struct, IPageCgroupDesign
+    {
+        ListHead* head = Lruvec.Head(&book->Vec, list);
+        int taken = 0;
+        Machine.IrqOff();
+        LruLock<TLock>.Acquire(cpu, &book->Lock, &book->Waits); // the caller's css reference keeps the book
+        Enter(book);
+        if (TInbox.PerBook) CommitPending<TPc>(cpu, book);
+        for (int scanned = 0; scanned < n && !IntrusiveList.IsEmpty(head); scanned++)
+        {
+            Page* page = PageOps.OfLru(IntrusiveList.Last(head));
+            if (!PageOps.GetUnlessZero(page)) // its last putter waits for our lock to take it off the list
+            {
+                IntrusiveList.Move(head, &page->Lru);
+                continue;
+            }
+            if (TSwitch.Catcher == CatchRule.WinBit && !PageOps.TestAndClear(page, PageFlags.Lru))
+            {
+                // The winner waits for our lock with a reference of its own, so this one is not the last.
+                if (PageOps.PutAndTest(page)) Bug.Fail("lru: an isolator without a reference (page)", (long)page);
+                IntrusiveList.Move(head, &page->Lru);
+                continue;
+            }
+            Unlink<TPc>(cpu, book, page, AtomicLong.Load(&page->Flags));
+            if (TSwitch.Catcher != CatchRule.WinBit) PageOps.Clear(page, PageFlags.Lru);
+            Book.MarkIsolated(book, page);
+            pages[taken++] = page;
+        }
+        if (taken != 0) CountIsolated(cpu, book, taken);
+        Leave(cpu, book, taken);
+        return taken;
+    }
+
+    /// <inheritdoc/>
+    public static void Activate<TPc>(in ThisCpu cpu, Page** pages, int n) where TPc : struct, IPageCgroupDesign =>
+        Requeue<TPc>(cpu, pages, n, PageFlags.Active, tail: false);
+
+    /// <inheritdoc/>
+    public static void Rotate<TPc>(in ThisCpu cpu, Page** pages, int n) where TPc : struct, IPageCgroupDesign =>
+        Requeue<TPc>(cpu, pages, n, 0, tail: true);
+
+    /// <summary>Pages on an inactive list change place; those that are active, unevictable or on no list stay where they are.</summary>
+    private static void Requeue<TPc>(in ThisCpu cpu, Page** pages, int n, long set, bool tail) where TPc : struct, IPageCgroupDesign
+    {
+        bool win = TSwitch.Catcher == CatchRule.WinBit;
+        var hold = new Hold();
+        for (int i = 0; i < n; i++)
+        {
+            Page* page = pages[i];
+            if (!(win ? PageOps.TestAndClear(page, PageFlags.Lru) : PageOps.Test(page, PageFlags.Lru))) continue;
+            Book* book = hold.Relock<TPc>(cpu, page);
+            long flags = AtomicLong.Load(&page->Flags);
+            bool here = (win || (flags & PageFlags.Lru) != 0) && (flags & (PageFlags.Active | PageFlags.Unevictable)) == 0
+                && (TSwitch.Catcher != CatchRule.VerifyLast || BookOf<TPc>(cpu, page) == book);
+            if (here)
+            {
+                Unlink<TPc>(cpu, book, page, flags);
+                if (tail) Lruvec.AddTail(&book->Vec, page, Lruvec.ListOf(flags | set));
+                else Lruvec.Add(&book->Vec, page, Lruvec.ListOf(flags | set));
+            }
+            long bits = (here ? set : 0) | (win ? PageFlags.Lru : 0);
+            if (bits != 0) PageOps.Set(page, bits);
+        }
+        hold.Unlock(cpu);
+    }
+
+    /// <inheritdoc/>
+    public static void SwitchIsolated<TPc, TMove>(in ThisCpu cpu, Page* page, ref TMove change) where TPc : struct, IPageCgroupDesign where TMove : struct, IOwnerMove =>
+        TSwitch.Switch<TLock, TMove>(cpu, page, BookOf<TPc>(cpu, page), BookFor(cpu, change.To, page), ref change);
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// The old book's lock is held around test and switch, whatever the protocol: the caller did not isolate the page, so its isolator may put
+    /// it back at any time, and finds the new book by its second look (B4). With <see cref="W5"/> only who wins the bit may switch; a page
+    /// that somebody else isolated is then not covered, and Linux charges before a page can be isolated (5.8 on).
+    /// </remarks>
+    public static void Rehome<TSelf, TPc, TChange>(in ThisCpu cpu, Page* page, ref TChange change)
+        where TSelf : struct, ILruDesign where TPc : struct, IPageCgroupDesign where TChange : struct, IOwnerSwitch
+    {
+        bool won = TSwitch.Catcher == CatchRule.WinBit && Isolate<TPc>(cpu, page);
+        var hold = new Hold();
+        Book* book = hold.Relock<TPc>(cpu, page);
+        if (TInbox.PerBook) CommitPending<TPc>(cpu, book);
+        long flags = AtomicLong.Load(&page->Flags);
+        bool listed = TSwitch.Catcher != CatchRule.WinBit && (flags & PageFlags.Lru) != 0;
+        if (listed)
+        {
+            Unlink<TPc>(cpu, book, page, flags);
+            PageOps.Clear(page, PageFlags.Lru);
+        }
+        change.Run(cpu, page);
+        if (listed) Link<TPc>(cpu, hold.Relock<TPc>(cpu, page), page);
+        hold.Unlock(cpu);
+        if (!won) return;
+        Putback<TPc>(cpu, &page, 1);
+        if (PageOps.PutAndTest(page)) Bug.Fail("lru: the caller's reference was lost while its page changed owner (page)", (long)page);
+    }
+}
