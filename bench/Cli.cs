@@ -41,7 +41,7 @@ internal static class Cli
             stdout.Write(buffer.ToString());
             stdout.Flush();
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             stderr.WriteLine($"{Name}stdout: cannot write: {e.Message.TrimEnd('.')}");
             return code == ExitCode.Done ? ExitCode.Failed : code;

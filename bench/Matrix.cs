@@ -108,6 +108,12 @@ internal static partial class Matrix
         where TUncharge : struct, IUnchargeDesign where TResidents : struct, IResidentsDesign => model[Axis.Kmem] switch
         {
             "None" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, NoKmem>>(),
+            "PerCachePin" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, PerGroupCaches<PerCachePin>>>(),
+            "ReparentCaches" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, PerGroupCaches<ReparentCaches>>>(),
+            "ReparentCachesRef" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, PerGroupCaches<ReparentCachesRef>>>(),
+            "ReparentPointerByPage" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, PerGroupCaches<ReparentPointerByPage>>>(),
+            "ReparentPointer" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, ReparentPointer>>(),
+            "ObjCgroup" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, ObjCgroup>>(),
             var other => throw Unbound(Axis.Kmem, other),
         };
 

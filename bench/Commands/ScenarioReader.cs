@@ -167,8 +167,11 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
             : TimeSpan.FromSeconds(Math.Clamp(sweepBudget.TotalSeconds / points / reps / 1.35, 0.002, 0.3));
         if (duration < Schedule.Batch) throw new UsageException($"--duration: {DurationText.Format(duration)} is less than one batch of {DurationText.Format(Schedule.Batch)}");
         double batches = Math.Max(1, duration / Schedule.Batch) * reps * points;
-        if (batches > MostBatches) throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--duration: {DurationText.Format(duration)} x {reps} repetitions ")
-            + string.Create(CultureInfo.InvariantCulture, $"x {points} point(s) are {batches:0} batches, at most {MostBatches:0} are kept; ask for a shorter duration or fewer repetitions"));
+        if (batches > MostBatches)
+        {
+            throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--duration: {DurationText.Format(duration)} x {reps} repetitions x {points} point(s) are ")
+                + string.Create(CultureInfo.InvariantCulture, $"{batches:0} batches, at most {MostBatches:0} are kept; ask for a shorter duration or fewer repetitions"));
+        }
         TimeSpan? warmup = Get(options.Warmup) is { } w and not "auto" ? DurationText.Parse("--warmup", w) : null;
         ulong seed = Get(options.Seed) is { } s ? SeedText.Parse(s) : (ulong)DateTime.UtcNow.Ticks & 0xffffffff;
         return new Schedule(duration, reps, warmup, seed);

@@ -12,13 +12,20 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
     private readonly nint[] leaves;
     private readonly List<nint> chain = [];
     private readonly List<nint> spaces = [];
+    private Slab? slab;
+    private nint dentry;
 
     public Instance(InstancePlan plan) : base(plan)
     {
         leaves = new nint[plan.Shape.LeavesFor(Cpus.Count)];
         accounting = AccountingMemory.Build<TC>(Allocator, Cpus, Memory,
-            new AccountingPlan(plan.Shape.Depth + leaves.Length + 1, SwapEntries: Cpus.Count * WorkerState.PageSlots) { Slices = SlicePlan.Parse(plan.Model[Axis.LruSlice]) });
+            new AccountingPlan(plan.Shape.Depth + leaves.Length + GroupsOfWorkloads + 1,
+                SwapEntries: Cpus.Count * WorkerState.PageSlots) { Slices = SlicePlan.Parse(plan.Model[Axis.LruSlice]) });
+        if (plan.Model[Axis.Kmem] != NoKmem.Name) slab = Slab.Build(Allocator, Cpus);
     }
+
+    /// <summary>Groups that workloads may make beside the shape's.</summary>
+    private const int GroupsOfWorkloads = 64;
 
     /// <inheritdoc/>
     public override string Designs => TC.Describe;
@@ -61,11 +68,17 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
             for (int i = 0; i < Cpus.Count; i++)
                 if (!MemcgLife.Attach(in cpu, (MmStruct*)spaces[first + i], LeafOf(i))) Bug.Fail("a new group refuses its task", i);
         }, 1);
+        if (workload is "dentries" or "offline-with-kmem" or "remote-free" or "cache-churn" or "pipes") GiveCache(states);
         return new Lane(this, workload, workload switch
         {
             "fault" => Of<Fault<TC>>(),
             "charge-uncharge" => Of<ChargeUncharge<TC>>(),
             "alloc-free" => Of<AllocFree<TC>>(),
+            "dentries" => Of<Dentries<TC>>(),
+            "offline-with-kmem" => Of<OfflineWithKmem<TC>>(),
+            "remote-free" => Of<RemoteFree<TC>>(),
+            "cache-churn" => Of<CacheChurn<TC>>(),
+            "pipes" => Of<Pipes<TC>>(),
             "file-read" => Of<FileRead<TC, Batch32>>(),
             "truncate" => Of<FileRead<TC, Batch256>>(),
             "exit-storm" => Of<ExitStorm<TC>>(),
@@ -76,6 +89,25 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
             Twins.Alloc => Of<AllocTwin<TC>>(),
             _ => throw new ArgumentOutOfRangeException(nameof(workload), workload, "no such workload"),
         }, states);
+    }
+
+    private void GiveCache(WorkerState* states)
+    {
+        slab ??= Slab.Build(Allocator, Cpus);
+        if (dentry == 0) Gang.Do((in ThisCpu cpu) => dentry = (nint)SlabCaches.Create<TC>(in cpu, slab.Name("dentry"), 192, accounted: true), 1);
+        if (dentry == 0) Bug.Fail("no memory for the dentry cache");
+        for (int i = 0; i < Cpus.Count; i++) states[i].Cache = (SlabCache*)dentry;
+    }
+
+    /// <summary>Caches end with their last slab, groups with their last cache: each step may wait for every CPU's poll point.</summary>
+    private void CloseSlab()
+    {
+        if (slab == null) return;
+        if (dentry != 0) Gang.Do((in ThisCpu cpu) => SlabCaches.Destroy<TC>(in cpu, (SlabCache*)dentry), 1);
+        for (int turn = 0; turn < 6; turn++) Gang.Do(static (in ThisCpu cpu) => Rcu.Barrier(in cpu));
+        Gang.Do(static (in ThisCpu cpu) => Slab.DrainLocal<TC>(in cpu));
+        Gang.Do(static (in ThisCpu cpu) => Slab.Close(in cpu), 1);
+        Gang.Do(static (in ThisCpu cpu) => Slab.DrainLocal<TC>(in cpu));
     }
 
     /// <inheritdoc/>
@@ -109,6 +141,8 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
         Gang.Do((in ThisCpu cpu) => before = Audit.Run<TC>(in cpu), 1);
         wrong.AddRange(before.Wrong);
         Gang.Do((in ThisCpu cpu) => RemoveAll(in cpu, wrong), 1);
+        CloseSlab();
+        if (AtomicLong.Load(&accounting.Tree->Dying) is not 0 and var dying) wrong.Add($"{dying} groups were removed and are still dying");
         Gang.Do((in ThisCpu cpu) => accounting.PageCgroups?.Shrink<NoKmemHook>(in cpu), 1);
         Gang.Do(static (in ThisCpu cpu) => PageAllocator.DrainLocal(in cpu));
         Gang.Do((in ThisCpu cpu) => wrong.AddRange(Audit.Run<TC>(in cpu).Wrong), 1);
@@ -132,7 +166,6 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
         }
         MemcgTree* tree = accounting.Tree;
         for (int turn = 0; turn < 64 && AtomicLong.Load(&tree->Dying) != 0; turn++) Rcu.Barrier(in cpu);
-        if (AtomicLong.Load(&tree->Dying) is not 0 and var dying) wrong.Add($"{dying} groups were removed and are still dying");
     }
 
     private static Memcg* Create(in ThisCpu cpu, Memcg* parent)

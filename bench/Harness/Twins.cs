@@ -83,10 +83,9 @@ internal static class Twins
         try
         {
             using Process? process = Process.Start(new ProcessStartInfo(compiler, arguments) { RedirectStandardError = true, RedirectStandardOutput = true });
-            Task<string> errors = process!.StandardError.ReadToEndAsync();
-            string text = process.StandardOutput.ReadToEnd();
+            string errors = process!.StandardError.ReadToEnd(), text = process.StandardOutput.ReadToEnd(); // in turn: what is said on stdout fits into a pipe
             process.WaitForExit();
-            return (process.ExitCode, text, errors.Result);
+            return (process.ExitCode, text, errors);
         }
         catch (System.ComponentModel.Win32Exception)
         {

@@ -28,6 +28,6 @@ internal sealed class LossyWriter(TextWriter inner) : TextWriter
         {
             write();
         }
-        catch (IOException) { }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { } // the latter for a closed descriptor (EBADF)
     }
 }

@@ -32,6 +32,11 @@ internal unsafe struct WorkerState
     /// <summary>A sparse file of this worker's own.</summary>
     [FieldOffset(56)] public FileSpace* File;
 
+    /// <summary>The cache kernel objects come from.</summary>
+    [FieldOffset(56)] public SlabCache* Cache;
+    /// <summary>The group below <see cref="Memcg"/> the worker made last, or null.</summary>
+    [FieldOffset(64)] public Memcg* Child;
+
     /// <summary>Operations of the last batch.</summary>
     [FieldOffset(128)] public long Done;
     /// <summary>Clock ticks the last batch took.</summary>

@@ -25,6 +25,11 @@ internal static class WorkloadList
         new("exit-storm", "256 pages faulted in, then unmapped and freed at once", "one fault; 1 in 256 carries the exit of 256 pages", null),
         new("swap-storm", "256 dirty pages swapped out and in again", "one touch; 1 in 256 carries two rounds of reclaim", null),
         new("migrate", "mapped pages moved to other frames", "one page isolated, unmapped, copied, mapped", null),
+        new("dentries", "kernel objects that outlive their group", "one object of 192 bytes allocated, one freed; 1 in 4096 carries the change to another group", null),
+        new("offline-with-kmem", "groups removed while their objects live", "one group made, filled with 32 objects, removed; 32 older objects freed", null),
+        new("remote-free", "kernel objects allocated on one CPU and freed on the next", "one object allocated, one of the neighbour's freed", null),
+        new("cache-churn", "caches created and destroyed", "one cache made, used once, destroyed", null),
+        new("pipes", "short-lived kernel pages", "one charged page taken and given back, 16 at a time", null),
     ];
 
     /// <summary>What a sweep without a name runs: the page, the charge and the frame alone, so that it stays under a minute.</summary>

@@ -65,6 +65,7 @@ public sealed unsafe class AccountingMemory
         Guarded<int>.Set(&Tree->Nodes, specs.Count);
         Guarded<int>.Set(&Tree->SwapAccounting, Plan.SwapAccounting ? 1 : 0);
         TestAndSetLock.Init(&Tree->Lock);
+        TestAndSetLock.Init(&Tree->CssSetLock);
         IntrusiveList.Init(&Tree->Free);
 
         Guarded<nint>.Set(&Tree->Groups, (nint)source.Map([new MemoryPart(Pages((long)Plan.MaxGroups * Memcg.Bytes), first)], MemoryUse.Memcg));

@@ -67,8 +67,16 @@ public unsafe interface IMemoryController
     static abstract void Cancel(in ThisCpu cpu, Memcg* memcg, int pages);
     /// <summary>Takes pages off the counters of memcg and its ancestors.</summary>
     static abstract void UnchargeCounters(in ThisCpu cpu, Memcg* memcg, int memory, int memsw);
+    /// <summary>Charges the kmem counter only; see Charging.TryChargeKmem.</summary>
+    static abstract bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused);
+    /// <summary>Takes back what TryChargeKmem did.</summary>
+    static abstract void CancelKmem(in ThisCpu cpu, Memcg* memcg, int pages);
+    /// <summary>Gives back the references that a charge of pages took under the residents' answer; the pages stay counted.</summary>
+    static abstract void DropChargePin(in ThisCpu cpu, Memcg* memcg, int pages);
+    /// <summary>Takes kernel pages off kmem, memory and memsw; no reference is tied to them.</summary>
+    static abstract void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages);
     /// <summary>
-    /// Asks every CPU to return stocked pages of root's subtree, and to free page_cgroups that wait for company; this CPU does so at once,
+    /// Asks every CPU to return stocked pages and bytes of root's subtree, and to free page_cgroups that wait for company; this CPU does so at once,
     /// others at their next poll.
     /// </summary>
     static abstract void DrainStocks(in ThisCpu cpu, Memcg* root);
@@ -162,6 +170,31 @@ public unsafe interface IMemoryController
     /// <summary>The last references of these pages are gone and they are on no list.</summary>
     static abstract void OnFinalPut(in ThisCpu cpu, Page** pages, int n);
 
+    // Kmem
+
+    /// <summary>An object of cache for memcg, or null.</summary>
+    static abstract void* KmemAlloc(in ThisCpu cpu, SlabCache* cache, Memcg* memcg, Gfp gfp);
+    /// <summary>An object comes back; slab is its frame's struct page.</summary>
+    static abstract void KmemFree(in ThisCpu cpu, Page* slab, void* obj);
+    /// <summary>Charges a block of kernel pages and remembers the owner.</summary>
+    static abstract bool TryChargePages(in ThisCpu cpu, Page* page, Order order, Memcg* memcg, Gfp gfp);
+    /// <summary>Ends that.</summary>
+    static abstract void UnchargePages(in ThisCpu cpu, Page* page, Order order);
+    /// <summary>A page becomes a slab.</summary>
+    static abstract bool OnNewSlab(in ThisCpu cpu, SlabCache* cache, Page* slab, Gfp gfp);
+    /// <summary>An empty slab is about to be freed.</summary>
+    static abstract void OnSlabRelease(in ThisCpu cpu, SlabCache* cache, Page* slab);
+    /// <summary>The last slab of a dying cache is gone.</summary>
+    static abstract void OnCacheGone(in ThisCpu cpu, SlabCache* cache);
+    /// <summary>Owners of kernel memory into the books; at quiescence.</summary>
+    static abstract void KmemCount(in ThisCpu cpu, KmemBooks books);
+    /// <summary>What of the kmem axis pins memcg; at quiescence.</summary>
+    static abstract void KmemExplain(in ThisCpu cpu, Memcg* memcg, DyingGroup pins);
+    /// <summary>Who pays for the slabs of a group's copy.</summary>
+    static abstract Memcg* KmemOwnerOf(SlabCache* cache);
+    /// <summary>May a dead group's own counter be above 0 when it is released?</summary>
+    static abstract bool LeavesResidue { get; }
+
     /// <summary>Must a swap-in charge for this locked swap-cache page?</summary>
     static abstract bool ChargesSwapIn(in ThisCpu cpu, Page* page);
     /// <summary>The page left the swap cache; the swap lock is held. swapOut: entry is still in use.</summary>
@@ -183,6 +216,10 @@ public unsafe interface IMemoryController
 
     // Life
 
+    /// <summary>What a new group needs memory for; false: it is not made.</summary>
+    static abstract bool KmemOnline(in ThisCpu cpu, Memcg* memcg);
+    /// <summary>The group is about to be recycled; its parent is still there.</summary>
+    static abstract void KmemCssFree(in ThisCpu cpu, Memcg* memcg);
     /// <summary>The group goes offline: kernel objects first, then user pages.</summary>
     static abstract void OnOffline(in ThisCpu cpu, Memcg* memcg);
 

@@ -242,6 +242,13 @@ public readonly unsafe struct ResCounter<TLayout, TLock> : ICounterDesign where 
     }
 
     /// <inheritdoc/>
+    public static bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) =>
+        TryCharge(cpu, Of(memcg, CounterKind.Kmem), CounterKind.Kmem, pages, forced: false, out void* at) || Refuse(at, CounterKind.Kmem, ref refused);
+    /// <inheritdoc/>
+    public static void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages) =>
+        UnchargeUntil(cpu, Of(memcg, CounterKind.Kmem), null, CounterKind.Kmem, pages);
+
+    /// <inheritdoc/>
     public static void DrainAll<TPin>(in ThisCpu cpu, Memcg* root) where TPin : struct, IChargePin { }
     /// <inheritdoc/>
     public static long StockedPages(CpuArea* area, Memcg* memcg) => 0;

@@ -132,6 +132,17 @@ public unsafe struct PerCpuRef
     /// <summary>True when the count is known to be 0; never in per-CPU mode.</summary>
     public static bool IsZero(PerCpuRef* r) => (AtomicLong.Load(&r->CountersAndMode) & Modes) != 0 && AtomicLong.Load(&r->Count) == 0;
 
+    /// <summary>The count, summed over CPUs while it is per-CPU: for books, when no CPU is inside a get or put.</summary>
+    public static long CountAtRest(in ThisCpu cpu, PerCpuRef* r)
+    {
+        long mode = AtomicLong.Load(&r->CountersAndMode), count = AtomicLong.Load(&r->Count);
+        if (count >= 0) return count;
+        long counters = mode & ~Modes;
+        for (int i = 0; i < Guarded<int>.Get(&cpu.Table->Count); i++)
+            count += Guarded<long>.Get((Guarded<long>*)(counters + i * Guarded<long>.Get(&r->Stride)));
+        return count - Bias;
+    }
+
     /// <summary>After release (or before anybody else knew r): the counters may be freed, and any further get or put is a bug that shows.</summary>
     /// <returns>The counters given to Init, null in atomic mode.</returns>
     public static void* Exit(PerCpuRef* r)

@@ -49,6 +49,8 @@ internal readonly unsafe struct BustedCounter<TBug> : ICounterDesign where TBug 
         }
     }
 
+    public static bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) => Real.TryChargeKmem(cpu, memcg, pages, ref refused);
+    public static void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages) => Real.UnchargeKmem(cpu, memcg, pages);
     public static void DrainAll<TPin>(in ThisCpu cpu, Memcg* root) where TPin : struct, IChargePin { }
     public static long StockedPages(CpuArea* area, Memcg* memcg) => 0;
     public static long Usage(Memcg* memcg, CounterKind kind) => Real.Usage(memcg, kind);
@@ -88,6 +90,8 @@ internal readonly unsafe struct RemotelyDrained : ICounterDesign
     public static void Cancel<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Real.Cancel<NoPin>(cpu, memcg, pages);
     public static void Uncharge<TPin>(in ThisCpu cpu, Memcg* memcg, int memory, int memsw) where TPin : struct, IChargePin => Real.Uncharge<NoPin>(cpu, memcg, memory, memsw);
 
+    public static bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) => Real.TryChargeKmem(cpu, memcg, pages, ref refused);
+    public static void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages) => Real.UnchargeKmem(cpu, memcg, pages);
     public static void DrainAll<TPin>(in ThisCpu cpu, Memcg* root) where TPin : struct, IChargePin
     {
         for (int i = 0; i < Guarded<int>.Get(&cpu.Table->Count); i++)

@@ -54,7 +54,8 @@ internal static class Models
 /// <summary>Makes the accounting type of a model.</summary>
 internal sealed class AccountingMaker(Model model) : IControllerUser<TortureType>
 {
-    public TortureType Use<TC>() where TC : struct, IMemoryController => new AccountingTorture<TC>(model.ToString());
+    public TortureType Use<TC>() where TC : struct, IMemoryController => new AccountingTorture<TC>(model.ToString(), rootless: model[Axis.Lru].StartsWith("TwinLists", StringComparison.Ordinal),
+        earlyUncharge: model[Axis.Uncharge].StartsWith("AtUnmap", StringComparison.Ordinal) || model[Axis.Residents] == "ForceEmpty");
 }
 
 /// <summary>Makes the counter type of a model.</summary>
