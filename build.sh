@@ -7,7 +7,7 @@ root=$(cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")" && pwd)
 wanted=10.0.100
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_CLI_UI_LANGUAGE=en DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
 
-usage='usage: ./build.sh [build | run [COMMAND] [OPTIONS] | test [PROJECT] [OPTIONS] | explore | torture | help]'
+usage='usage: ./build.sh [build | run [COMMAND] [OPTIONS] | test [PROJECT] [OPTIONS] | guest [OPTIONS] [-- COMMAND] | explore | torture | help]'
 
 help() {
   cat <<END
@@ -19,6 +19,8 @@ $usage
   ./build.sh run topology       a command name goes to that command
   ./build.sh test               build and run every test; the last line is the total
   ./build.sh test Unit --help   one test project, with options of its own
+  ./build.sh guest -n 4 -c 2 -- sweep fault -C node:0 -m local,remote
+                                run it in an emulated machine of 4 nodes and 8 CPUs; guest -h tells more
   ./build.sh explore, torture   the schedule explorer and the torture program, with options of their own
 END
 }
@@ -116,14 +118,20 @@ part() { # project, arguments
   exec "$root/artifacts/bin/$project/release/MemcgNative.$project" "$@"
 }
 
+guest() {
+  build bench/Bench.csproj
+  exec "$root/tests/Guest/guest.sh" -f "$root/artifacts/bin/Bench/release" "$@"
+}
+
 command=${1:-build}
 [ $# = 0 ] || shift
 case $command in
   build) build MemcgNative.sln && echo "built; try: ./memcgnative --help" ;;
   run) run "$@" ;;
   test) test_all "$@" ;;
+  guest) guest "$@" ;;
   explore) part Interleavings "$@" ;;
-  torture) part Torture "$@" ;;
+  torture) part Torture torture "$@" ;;
   help | -h | --help) help ;;
   *) fail 2 "$usage" ;;
 esac

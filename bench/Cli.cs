@@ -14,6 +14,7 @@ internal static class Cli
 
     public static int Run(string[] args, TextWriter stdout, TextWriter stderr, CliEnvironment environment)
     {
+        stderr = TextWriter.Synchronized(new LossyWriter(stderr));
         var options = new OptionSet();
         using var buffer = new StringWriter(); // a result is printed whole or not at all
         RootCommand root = CommandTree.Build(options, new CommandContext(options, environment, buffer, stderr));
@@ -23,6 +24,11 @@ internal static class Cli
         {
             if (parsed.Errors.Count > 0) throw new UsageException(ParseErrors.OneLine(parsed, args));
             code = parsed.Invoke(new InvocationConfiguration { Output = buffer, Error = stderr, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+        }
+        catch (OperationCanceledException) when (environment.Stop.IsCancellationRequested)
+        {
+            code = environment.StopCode();
+            stderr.WriteLine(Name + "stopped before there was a result");
         }
         catch (Exception e)
         {
@@ -35,7 +41,7 @@ internal static class Cli
             stdout.Write(buffer.ToString());
             stdout.Flush();
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             stderr.WriteLine($"{Name}stdout: cannot write: {e.Message.TrimEnd('.')}");
             return code == ExitCode.Done ? ExitCode.Failed : code;

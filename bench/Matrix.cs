@@ -19,8 +19,15 @@ internal static partial class Matrix
 {
     /// <summary>Calls user with the model's controller.</summary>
     /// <exception cref="UsageException">An answer that this program was not built with, or that does not go with the others.</exception>
-    public static TResult Bind<TResult>(Model model, IControllerUser<TResult> user) => model[Axis.Counter] switch
+    public static TResult Bind<TResult>(Model model, IControllerUser<TResult> user) =>
+        Eras.WhyNot(model) is { } reason ? throw new UsageException($"--model: {reason}") : Counter(model, user);
+
+    private static TResult Counter<TResult>(Model model, IControllerUser<TResult> user) => model[Axis.Counter] switch
     {
+        "ResCounter40" => Stock<ResCounter<ResCounter40, TicketLock>, TResult>(model, user),
+        "ResCounter40Tas" => Stock<ResCounter<ResCounter40, TestAndSetLock>, TResult>(model, user),
+        "ResCounter56" => Stock<ResCounter<ResCounter56, TicketLock>, TResult>(model, user),
+        "ResCounter56Tas" => Stock<ResCounter<ResCounter56, TestAndSetLock>, TResult>(model, user),
         "PageCounter40" => Stock<PageCounter<PageCounter40>, TResult>(model, user),
         "PageCounter192" => Stock<PageCounter<PageCounter192>, TResult>(model, user),
         var other => throw Unbound(Axis.Counter, other),
@@ -31,6 +38,9 @@ internal static partial class Matrix
         "None" => PageCgroup<TCounter, TResult>(model, user),
         "SingleSlot32" => PageCgroup<Stocked<TCounter, SingleSlotStock<Batch32>>, TResult>(model, user),
         "SingleSlot64" => PageCgroup<Stocked<TCounter, SingleSlotStock<Batch64>>, TResult>(model, user),
+        // Not in Eras: the torture program's, which meets every edge of a stock at once.
+        "SingleSlot2" => PageCgroup<Stocked<TCounter, SingleSlotStock<Batch2>>, TResult>(model, user),
+        "SevenSlot2" => PageCgroup<Stocked<TCounter, SevenSlotStock<Batch2>>, TResult>(model, user),
         "SevenSlot64" => PageCgroup<Stocked<TCounter, SevenSlotStock<Batch64>>, TResult>(model, user),
         var other => throw Unbound(Axis.Stock, other),
     };
@@ -38,6 +48,17 @@ internal static partial class Matrix
     private static TResult PageCgroup<TCounter, TResult>(Model model, IControllerUser<TResult> user) where TCounter : struct, ICounterDesign => model[Axis.PageCgroup] switch
     {
         "OwnerWord" => Lru<TCounter, OwnerWord, TResult>(model, user),
+        "BitSpinlock" => Lru<TCounter, BitSpinlock<BitLock>, TResult>(model, user),
+        "BitSpinlockByte" => Lru<TCounter, BitSpinlock<ByteLock>, TResult>(model, user),
+        "LocklessRcu" => Lru<TCounter, LocklessRcu<Corrected, PrefetchWrite>, TResult>(model, user),
+        "LocklessRcuRead" => Lru<TCounter, LocklessRcu<Corrected, PrefetchRead>, TResult>(model, user),
+        "LocklessRcuNone" => Lru<TCounter, LocklessRcu<Corrected, PrefetchNone>, TResult>(model, user),
+        "FlagArray40" => Lru<TCounter, FlagArray<PageCgroupEntry40, BitLock>, TResult>(model, user),
+        "FlagArray40Byte" => Lru<TCounter, FlagArray<PageCgroupEntry40, ByteLock>, TResult>(model, user),
+        "FlagArray16" => Lru<TCounter, FlagArray<PageCgroupEntry16, BitLock>, TResult>(model, user),
+        "FlagArray16Byte" => Lru<TCounter, FlagArray<PageCgroupEntry16, ByteLock>, TResult>(model, user),
+        "PlainFlagArrayMail" => Lru<TCounter, PlainFlagArray<PlainAsMailed>, TResult>(model, user),
+        "PlainFlagArray" => Lru<TCounter, PlainFlagArray<Plain317>, TResult>(model, user),
         var other => throw Unbound(Axis.PageCgroup, other),
     };
 
@@ -54,6 +75,8 @@ internal static partial class Matrix
         where TCounter : struct, ICounterDesign where TPageCgroup : struct, IPageCgroupDesign where TLock : struct, ILockKind => model[Axis.Lru] switch
         {
             "ZoneLruLock" => Uncharge<TCounter, TPageCgroup, ZoneLruLock<TLock>, TResult>(model, user),
+            "TwinListsAsync" => Uncharge<TCounter, TPageCgroup, TwinLists<Async, TLock>, TResult>(model, user),
+            "TwinListsSync" => Uncharge<TCounter, TPageCgroup, TwinLists<Sync, TLock>, TResult>(model, user),
             "Books" => BookMap<TCounter, TPageCgroup, TLock, TResult>(model, user),
             "LruvecLruBit" => Uncharge<TCounter, TPageCgroup, Lruvecs<TLock, ByLruBit>, TResult>(model, user),
             "LruvecRecheck" => Uncharge<TCounter, TPageCgroup, Lruvecs<TLock, ByRecheck>, TResult>(model, user),
@@ -64,8 +87,6 @@ internal static partial class Matrix
         where TCounter : struct, ICounterDesign where TPageCgroup : struct, IPageCgroupDesign where TLru : struct, ILruDesign => model[Axis.Uncharge] switch
         {
             "AtFinalPut" => Residents<TCounter, TPageCgroup, TLru, AtFinalPut, TResult>(model, user),
-            var early and ("AtUnmap27" or "AtUnmap29" or "AtUnmap32") when model[Axis.PageCgroup] is "OwnerWord" => throw new UsageException(
-                $"--model: uncharge={early} needs a page_cgroup that keeps the owner of an uncharged page on its list; OwnerWord does not. Choose uncharge=AtFinalPut"),
             "AtUnmap27" => Residents<TCounter, TPageCgroup, TLru, AtUnmap<Early2627>, TResult>(model, user),
             "AtUnmap29" => Residents<TCounter, TPageCgroup, TLru, AtUnmap<Early2629>, TResult>(model, user),
             "AtUnmap32" => Residents<TCounter, TPageCgroup, TLru, AtUnmap<Early32>, TResult>(model, user),
@@ -87,16 +108,15 @@ internal static partial class Matrix
         where TUncharge : struct, IUnchargeDesign where TResidents : struct, IResidentsDesign => model[Axis.Kmem] switch
         {
             "None" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, NoKmem>>(),
+            "PerCachePin" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, PerGroupCaches<PerCachePin>>>(),
+            "ReparentCaches" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, PerGroupCaches<ReparentCaches>>>(),
+            "ReparentCachesRef" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, PerGroupCaches<ReparentCachesRef>>>(),
+            "ReparentPointerByPage" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, PerGroupCaches<ReparentPointerByPage>>>(),
+            "ReparentPointer" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, ReparentPointer>>(),
+            "ObjCgroup" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, ObjCgroup>>(),
             var other => throw Unbound(Axis.Kmem, other),
         };
 
     private static UsageException Unbound(Axis axis, string answer) =>
         new($"--model: {Eras.NameOf(axis)}={answer} does not go with the rest of the model, or is not built into this program");
-}
-
-/// <summary>Makes the machine of a plan.</summary>
-internal sealed class InstanceMaker(InstancePlan plan) : IControllerUser<Instance>
-{
-    /// <inheritdoc/>
-    public Instance Use<TC>() where TC : struct, IMemoryController => new Instance<TC>(plan);
 }

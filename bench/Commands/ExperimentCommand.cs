@@ -16,19 +16,19 @@ internal sealed class ExperimentCommand(CommandContext context)
         string format = OptionSet.Word("--format", parsed.GetValue(o.Format), "table", "json");
         Terminal terminal = Terminal.Make(context.Out, context.Environment.OutIsTerminal, OptionSet.Word("--color", parsed.GetValue(o.Color), "auto", "always", "never"),
             context.Environment);
-        ResultFile? file = parsed.GetValue(o.Out) is { } name and not "-" ? ResultFile.Open(name) : null;
-        if (parsed.GetValue(o.Out) == "-") format = "json";
+        string? name = parsed.GetValue(o.Out);
+        if (name == "-") format = "json";
         if (parsed.GetValue(o.DryRun)) return Plan(scenario, format);
+        ResultFile? file = name is null or "-" ? null : ResultFile.Open(name);
 
         bool quiet = parsed.GetValue(o.Quiet);
         var progress = new Progress(context.Error, context.Environment.ErrorIsTerminal && context.Environment.Variable("TERM") is not (null or "" or "dumb"), quiet);
         Announce(scenario, progress);
         Result result = new Session(scenario, context.Environment, progress).Run();
         string json = JsonSerializer.Serialize(result, ResultJson.Default.Result);
-        file?.Write(json + "\n");
-        if (file is not null) progress.Say($"data     {file.Path}");
         if (format == "json") context.Out.WriteLine(json);
         else ResultTable.Write(result, terminal, context.Out, parsed.GetValue(o.Verbose));
+        bool lost = file is not null && !Save(file, json, progress); // after stdout has its result: that stays in any case
 
         string[] wrong = [.. result.Points.SelectMany(p => p.Books.Wrong).Distinct()];
         if (wrong.Length > 0)
@@ -36,11 +36,27 @@ internal sealed class ExperimentCommand(CommandContext context)
             progress.Warn($"the books do not balance: {string.Join("; ", wrong.Take(5))}");
             return ExitCode.Broken;
         }
+        if (lost) return ExitCode.Failed;
         if (result.Status != "complete") return context.Environment.StopCode();
         PointModel[] doubtful = [.. result.Points.Where(p => p.ThroughputOpsPerS.Trust == "untrustworthy")];
         if (doubtful.Length == 0 || !parsed.GetValue(o.Strict)) return ExitCode.Done;
         progress.Warn($"untrustworthy: {doubtful[0].Workload} t={doubtful[0].Threads}: {doubtful[0].ThroughputOpsPerS.TrustReasons[0]}");
         return ExitCode.Untrustworthy;
+    }
+
+    private static bool Save(ResultFile file, string json, Progress progress)
+    {
+        try
+        {
+            file.Write(json + "\n");
+            progress.Say($"data     {file.Path}");
+            return true;
+        }
+        catch (OutputException e)
+        {
+            progress.Warn(e.Message);
+            return false;
+        }
     }
 
     private static void Announce(Scenario scenario, Progress progress)

@@ -19,7 +19,8 @@ internal sealed class ListCommand(CommandContext context)
         var list = new ListModel(
             Wants("eras") ? [.. Eras.All.Select(e => new EraModel(e.Name, e.Author, e.Date, e.Subject, e.Fate,
                 e.Answers.Select((a, i) => (a, i)).ToDictionary(x => Eras.NameOf((Axis)x.i), x => x.a)))] : null,
-            Wants("axes") ? [.. Eras.Answers.Select(a => new AnswerModel(Eras.NameOf(a.Axis), a.Name, a.Refused is null ? a.What : a.What + "; explorer only"))] : null,
+            Wants("axes") ? [.. Eras.Answers.Select(a =>
+                new AnswerModel(Eras.NameOf(a.Axis), a.Name, a.Refused is null ? a.What : $"{a.What}; explorer only: {a.Refused}"))] : null,
             Wants("workloads") ? [.. WorkloadList.All.Select(w => new NamedModel(w.Name, w.What))] : null,
             Wants("presets") ? [.. Eras.All.Select(e => new NamedModel(e.Name, $"-M {e.Name}: {string.Join(", ", e.Answers)}"))] : null);
         if (OptionSet.Word("--format", parsed.GetValue(context.Options.Format), "table", "json") == "json")
@@ -39,7 +40,7 @@ internal sealed class ListCommand(CommandContext context)
     private static void Table(Terminal terminal, string first, string[] others, IEnumerable<string[]> rows)
     {
         var table = new Table { Border = TableBorder.None };
-        foreach (string column in (string[])[first, .. others]) table.AddColumn(new TableColumn(column) { NoWrap = true });
+        foreach (string column in (string[])[first, .. others]) table.AddColumn(new TableColumn(column) { NoWrap = column != others[^1] });
         foreach (string[] row in rows) table.AddRow(row.Select(c => (Spectre.Console.Rendering.IRenderable)new Text(c)));
         terminal.Console.Write(table);
         terminal.Console.WriteLine();

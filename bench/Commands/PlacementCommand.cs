@@ -18,8 +18,10 @@ internal sealed class PlacementCommand(CommandContext context)
         CpuId[] cpus = parsed.GetValue(o.Cpus) is { } list ? [.. ScenarioReader.Prefixed("--cpus", () => CpuList.Parse(list, topology))] : [.. topology.AllowedCpus];
         NumaPolicy asked = ScenarioReader.Policy(parsed.GetValue(o.Mem) ?? "local", topology);
         IReadOnlyList<PageKind> pages = PageKind.ParseList(parsed.GetValue(o.Pages) ?? "4K");
-        long bytes = parsed.GetValue(o.Footprint) is { } size ? SizeText.Parse("--footprint", size) : 256L << 20;
-        ResultFile? file = parsed.GetValue(o.Out) is { } name ? ResultFile.Open(name) : null;
+        long bytes = ScenarioReader.Footprint(parsed.GetValue(o.Footprint)) ?? 256L << 20;
+        string? name = parsed.GetValue(o.Out);
+        if (name == "-") format = "json";
+        ResultFile? file = name is null or "-" ? null : ResultFile.Open(name);
 
         NodeId home = topology.NearestWithMemory(topology.Cpu(cpus[0]).Node)
             ?? throw new UsageException("--mem: no node here has memory this process may use", ofThisMachine: true);
@@ -27,15 +29,15 @@ internal sealed class PlacementCommand(CommandContext context)
         if (topology.MemoryBytes is { } has && bytes > has / 64 * 63)
             throw new UsageException($"--footprint: {TopologyText.Size(bytes)} are asked, this machine has {TopologyText.Size(has)}", ofThisMachine: true);
         var clock = Stopwatch.StartNew();
-        using VirtualRegion region = VirtualRegion.Map((nuint)bytes, pages, policy, out string applied);
-        Placement found = Placement.Of(region);
+        using VirtualRegion region = VirtualRegion.Map((nuint)bytes, pages, policy, out string applied, context.Environment.Stop.ThrowIfCancellationRequested);
+        Placement found = Placement.Of(region, context.Environment.Stop.ThrowIfCancellationRequested);
         PlacementVerdict verdict = found.Judge(policy, out string? reason);
         var report = new PlacementReport(asked.Text, applied, (long)region.Bytes, region.Pages.Name, clock.Elapsed.TotalSeconds,
             ResultBuilder.Placed(found, null, asked.Text, verdict, reason, false, new Dictionary<string, IReadOnlyDictionary<string, long>>()));
         string json = JsonSerializer.Serialize(report, ResultJson.Default.PlacementReport);
-        file?.Write(json + "\n");
         if (format == "json") context.Out.WriteLine(json);
         else Print(report, policy, found);
+        file?.Write(json + "\n"); // after stdout has its result: that stays in any case
         if (verdict == PlacementVerdict.AsAsked) return ExitCode.Done;
         context.Error.WriteLine($"memcgnative: {reason}");
         return verdict == PlacementVerdict.Differs ? ExitCode.NotHere : ExitCode.Done;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.CommandLine;
+using System.Globalization;
 using MemcgNative.Accounting;
 using MemcgNative.Native;
 
@@ -12,13 +13,16 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
     private static readonly TimeSpan sweepBudget = TimeSpan.FromSeconds(32);
     private const int DefaultReps = 10;
 
+    /// <summary>The most batches of all points together: each keeps 9 bytes.</summary>
+    private const double MostBatches = 50e6;
+
     private string? Get(Option<string?> option) => parsed.GetValue(option);
 
     /// <summary>run: one workload, all CPUs unless told.</summary>
     public Scenario Run(string workload) => Read([workload], sweep: false);
 
     /// <summary>sweep: every workload unless one is named, thread counts up to all CPUs, local memory and each other node.</summary>
-    public Scenario Sweep(string? workload) => Read(workload is null ? [.. WorkloadList.All.Select(w => w.Name)] : [workload], sweep: true);
+    public Scenario Sweep(string? workload) => Read(workload is null ? [.. WorkloadList.Swept] : [workload], sweep: true);
 
     /// <summary>The machine: this one, or with --topology a made-up one that cannot be measured.</summary>
     public Topology Machine(bool mayBeMadeUp)
@@ -47,6 +51,10 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
         return policy;
     }
 
+    /// <summary>--footprint, or null when it is not given.</summary>
+    public static long? Footprint(string? text) => text is null ? null : SizeText.Parse("--footprint", text) is var bytes && bytes <= 1L << 47 ? bytes
+        : throw new UsageException($"--footprint: '{text}' is more than the 128T a process can address");
+
     private Scenario Read(string[] workloads, bool sweep)
     {
         WorkloadInfo[] infos = [.. workloads.Select(WorkloadList.Find)];
@@ -72,7 +80,7 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
             Pages = PageKind.ParseList(pages),
             PagesText = pages,
             Place = PlaceMap.Parse(Get(options.Place), topology),
-            FootprintBytes = Get(options.Footprint) is { } size ? SizeText.Parse("--footprint", size) : Math.Max(64L << 20, (long)threads.Max() << 22),
+            FootprintBytes = Footprint(Get(options.Footprint)) ?? Math.Max(64L << 20, (long)threads.Max() << 22),
             FakeNodes = Get(options.FakeNodes) is { } fake ? NumberText.Parse("--fake-nodes", fake, 1, 64) : 0,
             Rcu = OptionSet.Word("--rcu", Get(options.Rcu), "qsbr", "membarrier") == "qsbr" ? RcuFlavour.Qsbr : RcuFlavour.Membarrier,
             Models = models,
@@ -80,6 +88,7 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
             Schedule = ReadSchedule(points, sweep),
             Twin = twin,
         };
+        CheckNodes(scenario);
         CheckMemory(scenario);
         if (!topology.IsThisMachine && !parsed.GetValue(options.DryRun)) throw new UsageException($"{topology.Origin}: this is not the machine we run on and cannot be "
             + $"measured; add --dry-run");
@@ -110,7 +119,12 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
 
     private NumaPolicy[] ReadMem(Topology topology, CpuId[] cpus, bool sweep)
     {
-        if (Get(options.Mem) is { } text) return sweep ? [.. SplitPolicies(text).Select(p => Policy(p, topology))] : [Policy(text, topology)];
+        if (Get(options.Mem) is { } text)
+        {
+            NumaPolicy[] asked = sweep ? [.. SplitPolicies(text).Select(p => Policy(p, topology))] : [Policy(text, topology)];
+            return !asked.Any(p => p.Mode == NumaMode.FirstTouch) ? asked
+                : throw new UsageException("--mem first-touch: every frame is touched before a run begins, by one thread; only `placement` knows it. Write local");
+        }
         NumaPolicy local = NumaPolicy.Parse("local");
         if (!sweep) return [local];
         NodeId home = topology.Cpu(cpus[0]).Node;
@@ -152,23 +166,46 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
             : !sweep ? TimeSpan.FromMilliseconds(200)
             : TimeSpan.FromSeconds(Math.Clamp(sweepBudget.TotalSeconds / points / reps / 1.35, 0.002, 0.3));
         if (duration < Schedule.Batch) throw new UsageException($"--duration: {DurationText.Format(duration)} is less than one batch of {DurationText.Format(Schedule.Batch)}");
+        double batches = Math.Max(1, duration / Schedule.Batch) * reps * points;
+        if (batches > MostBatches)
+        {
+            throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--duration: {DurationText.Format(duration)} x {reps} repetitions x {points} point(s) are ")
+                + string.Create(CultureInfo.InvariantCulture, $"{batches:0} batches, at most {MostBatches:0} are kept; ask for a shorter duration or fewer repetitions"));
+        }
         TimeSpan? warmup = Get(options.Warmup) is { } w and not "auto" ? DurationText.Parse("--warmup", w) : null;
         ulong seed = Get(options.Seed) is { } s ? SeedText.Parse(s) : (ulong)DateTime.UtcNow.Ticks & 0xffffffff;
         return new Schedule(duration, reps, warmup, seed);
     }
 
-    /// <summary>More than a node has would end in the OOM killer and not in a message.</summary>
-    private static void CheckMemory(Scenario scenario)
+    private static void CheckNodes(Scenario scenario)
     {
         foreach (NumaPolicy mem in scenario.Mem)
+            if (scenario.FakeNodes > 0 && scenario.InstanceFor(mem, scenario.Models[0]).Nodes().Length is > MemcgTree.MaxNodes and var nodes)
+                throw new UsageException($"--fake-nodes: {scenario.FakeNodes} parts of each of {nodes / scenario.FakeNodes} nodes are {nodes} nodes, at most "
+                    + $"{MemcgTree.MaxNodes} can be kept; ask for {MemcgTree.MaxNodes * scenario.FakeNodes / nodes} parts or fewer");
+    }
+
+    /// <summary>
+    /// More than a node has would end in the OOM killer and not in a message. All placements and models are there at a time; memory that a
+    /// policy spreads is set against all its nodes together.
+    /// </summary>
+    private static void CheckMemory(Scenario scenario)
+    {
+        var asked = new List<(NodeId[] Nodes, long Bytes)>();
+        foreach (NumaPolicy mem in scenario.Mem)
+            foreach (Allocator.NodeSpec node in scenario.InstanceFor(mem, scenario.Models[0]).Nodes())
+                asked.Add((mem.Mode is NumaMode.Local or NumaMode.Remote or NumaMode.Bind || mem.Nodes.Count == 0 ? [node.Physical] : [.. mem.Nodes],
+                    node.Bytes * scenario.Models.Count));
+        foreach (NodeId[] nodes in asked.Select(a => a.Nodes))
         {
-            foreach (IGrouping<NodeId, Allocator.NodeSpec> node in scenario.InstanceFor(mem, scenario.Models[0]).Nodes().GroupBy(n => n.Physical))
-            {
-                long asked = node.Sum(n => n.Bytes);
-                if (scenario.Topology.Node(node.Key).MemoryBytes is { } has && mem.Nodes.Count <= 1 && asked > has / 64 * 63)
-                    throw new UsageException($"--footprint: {TopologyText.Size(asked)} are asked of node {node.Key}, which has {TopologyText.Size(has)}; ask for less or "
-                        + $"for more nodes", ofThisMachine: true);
-            }
+            long sum = asked.Where(a => a.Nodes.All(nodes.Contains)).Sum(a => a.Bytes);
+            if (nodes.Any(n => scenario.Topology.Node(n).MemoryBytes is null)) continue;
+            long has = nodes.Sum(n => scenario.Topology.Node(n).MemoryBytes ?? 0);
+            if (sum <= has / 64 * 63) continue;
+            int machines = scenario.Mem.Count * scenario.Models.Count;
+            throw new UsageException($"--footprint: {TopologyText.Size(sum)} are asked of {(nodes.Length == 1 ? "node" : "nodes")} {NodeList.Format(nodes)}, which "
+                + $"{(nodes.Length == 1 ? "has" : "have")} {TopologyText.Size(has)}{(machines > 1 ? $" ({machines} placements and models at a time)" : "")}; ask for less or for "
+                + "more nodes", ofThisMachine: true);
         }
     }
 

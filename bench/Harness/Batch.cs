@@ -38,6 +38,7 @@ internal static unsafe class Batch<TW, TC> where TW : struct, IWorkload<TC> wher
         // The gang's gate wakes sleepers one after the other; this line they cross together. Ended by the last of the batch's workers.
         AtomicInt.Add(&order->Arrived, 1);
         AtomicInt.AwaitEqual(&order->Arrived, order->Threads);
+        long switches = ThreadUsage.InvoluntarySwitchesNow(), failed = w->Failed;
         long canary = Canary.Run(ref sink);
 
         long managed = GC.GetAllocatedBytesForCurrentThread();
@@ -57,6 +58,8 @@ internal static unsafe class Batch<TW, TC> where TW : struct, IWorkload<TC> wher
         w->Done = done;
         w->Elapsed = last - begin;
         w->Canary = Math.Max(canary, Canary.Run(ref sink));
+        w->Refused = w->Failed - failed;
+        w->Switches = ThreadUsage.InvoluntarySwitchesNow() - switches;
     }
 
     /// <summary>IWorkload.Prepare on one worker.</summary>

@@ -12,13 +12,20 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
     private readonly nint[] leaves;
     private readonly List<nint> chain = [];
     private readonly List<nint> spaces = [];
+    private Slab? slab;
+    private nint dentry;
 
     public Instance(InstancePlan plan) : base(plan)
     {
         leaves = new nint[plan.Shape.LeavesFor(Cpus.Count)];
         accounting = AccountingMemory.Build<TC>(Allocator, Cpus, Memory,
-            new AccountingPlan(MaxGroups: plan.Shape.Depth + leaves.Length + 1) { Slices = SlicePlan.Parse(plan.Model[Axis.LruSlice]) });
+            new AccountingPlan(plan.Shape.Depth + leaves.Length + GroupsOfWorkloads + 1,
+                SwapEntries: Cpus.Count * WorkerState.PageSlots) { Slices = SlicePlan.Parse(plan.Model[Axis.LruSlice]) });
+        if (plan.Model[Axis.Kmem] != NoKmem.Name) slab = Slab.Build(Allocator, Cpus);
     }
+
+    /// <summary>Groups that workloads may make beside the shape's.</summary>
+    private const int GroupsOfWorkloads = 64;
 
     /// <inheritdoc/>
     public override string Designs => TC.Describe;
@@ -42,13 +49,15 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
     /// <inheritdoc/>
     protected override Lane Bind(string workload, WorkerState* states)
     {
-        long bytes = (sizeof(MmStruct) + MmStruct.TableBytes(WorkerState.PageSlots) + 4095) & ~4095L;
+        long bytes = (FileSpace.Bytes + sizeof(MmStruct) + MmStruct.TableBytes(WorkerState.PageSlots) + 4095) & ~4095L;
         var parts = new MemoryPart[Cpus.Count];
         for (int i = 0; i < parts.Length; i++) parts[i] = new MemoryPart((nuint)bytes, Plan.Topology.Cpu(Cpus.Cpu(i)).Node);
         byte* memory = Memory.Map(parts, MemoryUse.Process);
         for (int i = 0; i < parts.Length; i++)
         {
-            var mm = (MmStruct*)(memory + i * bytes);
+            states[i].File = (FileSpace*)(memory + i * bytes);
+            FileSpace.Init(states[i].File);
+            var mm = (MmStruct*)(states[i].File + 1);
             MmStruct.Init(mm, WorkerState.PageSlots, (byte*)(mm + 1));
             states[i].Mm = mm;
             spaces.Add((nint)mm);
@@ -59,15 +68,61 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
             for (int i = 0; i < Cpus.Count; i++)
                 if (!MemcgLife.Attach(in cpu, (MmStruct*)spaces[first + i], LeafOf(i))) Bug.Fail("a new group refuses its task", i);
         }, 1);
+        if (workload is "dentries" or "offline-with-kmem" or "remote-free" or "cache-churn" or "pipes") GiveCache(states);
         return new Lane(this, workload, workload switch
         {
             "fault" => Of<Fault<TC>>(),
             "charge-uncharge" => Of<ChargeUncharge<TC>>(),
             "alloc-free" => Of<AllocFree<TC>>(),
+            "dentries" => Of<Dentries<TC>>(),
+            "offline-with-kmem" => Of<OfflineWithKmem<TC>>(),
+            "remote-free" => Of<RemoteFree<TC>>(),
+            "cache-churn" => Of<CacheChurn<TC>>(),
+            "pipes" => Of<Pipes<TC>>(),
+            "file-read" => Of<FileRead<TC, Batch32>>(),
+            "truncate" => Of<FileRead<TC, Batch256>>(),
+            "exit-storm" => Of<ExitStorm<TC>>(),
+            "swap-storm" => Of<SwapStorm<TC>>(),
+            "migrate" => Of<Migrate<TC>>(),
+            "reader" => Of<Reader<TC>>(),
             Twins.Charge => Of<ChargeTwin<TC>>(),
             Twins.Alloc => Of<AllocTwin<TC>>(),
             _ => throw new ArgumentOutOfRangeException(nameof(workload), workload, "no such workload"),
         }, states);
+    }
+
+    private void GiveCache(WorkerState* states)
+    {
+        slab ??= Slab.Build(Allocator, Cpus);
+        if (dentry == 0) Gang.Do((in ThisCpu cpu) => dentry = (nint)SlabCaches.Create<TC>(in cpu, slab.Name("dentry"), 192, accounted: true), 1);
+        if (dentry == 0) Bug.Fail("no memory for the dentry cache");
+        for (int i = 0; i < Cpus.Count; i++) states[i].Cache = (SlabCache*)dentry;
+    }
+
+    /// <summary>Caches end with their last slab, groups with their last cache: each step may wait for every CPU's poll point.</summary>
+    private void CloseSlab()
+    {
+        if (slab == null) return;
+        if (dentry != 0) Gang.Do((in ThisCpu cpu) => SlabCaches.Destroy<TC>(in cpu, (SlabCache*)dentry), 1);
+        for (int turn = 0; turn < 6; turn++) Gang.Do(static (in ThisCpu cpu) => Rcu.Barrier(in cpu));
+        Gang.Do(static (in ThisCpu cpu) => Slab.DrainLocal<TC>(in cpu));
+        Gang.Do(static (in ThisCpu cpu) => Slab.Close(in cpu), 1);
+        Gang.Do(static (in ThisCpu cpu) => Slab.DrainLocal<TC>(in cpu));
+    }
+
+    /// <inheritdoc/>
+    protected override void Retire(Lane lane, int from, int to)
+    {
+        Gang.Do((in ThisCpu cpu) =>
+        {
+            if (cpu.Index < from) return;
+            lane.Code.Finish(in cpu, lane.States);
+            lane.Code.Prepare(in cpu, lane.States);
+            Mm.LruAddDrain<TC>(in cpu);
+            PageAllocator.DrainLocal(in cpu);
+        }, to);
+        Gang.Do((in ThisCpu cpu) => TC.DrainStocks(in cpu, accounting.Root), 1);
+        Gang.Do(static (in ThisCpu cpu) => Poll.Run(in cpu), to); // each CPU returns its stock
     }
 
     /// <inheritdoc/>
@@ -82,9 +137,13 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
             TC.DrainStocks(in cpu, accounting.Root);
         }, 1);
         Gang.Do(static (in ThisCpu cpu) => Poll.Run(in cpu)); // each CPU returns its stock
+        Gang.Do(static (in ThisCpu cpu) => Rcu.Barrier(in cpu)); // and frees the page_cgroups it kept for a batch
         Gang.Do((in ThisCpu cpu) => before = Audit.Run<TC>(in cpu), 1);
         wrong.AddRange(before.Wrong);
         Gang.Do((in ThisCpu cpu) => RemoveAll(in cpu, wrong), 1);
+        CloseSlab();
+        if (AtomicLong.Load(&accounting.Tree->Dying) is not 0 and var dying) wrong.Add($"{dying} groups were removed and are still dying");
+        Gang.Do((in ThisCpu cpu) => accounting.PageCgroups?.Shrink<NoKmemHook>(in cpu), 1);
         Gang.Do(static (in ThisCpu cpu) => PageAllocator.DrainLocal(in cpu));
         Gang.Do((in ThisCpu cpu) => wrong.AddRange(Audit.Run<TC>(in cpu).Wrong), 1);
         wrong.AddRange(AllocatorCheck.Run(Allocator));
@@ -107,7 +166,6 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
         }
         MemcgTree* tree = accounting.Tree;
         for (int turn = 0; turn < 64 && AtomicLong.Load(&tree->Dying) != 0; turn++) Rcu.Barrier(in cpu);
-        if (AtomicLong.Load(&tree->Dying) is not 0 and var dying) wrong.Add($"{dying} groups were removed and are still dying");
     }
 
     private static Memcg* Create(in ThisCpu cpu, Memcg* parent)

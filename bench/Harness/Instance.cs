@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-using System.Runtime.InteropServices;
 using MemcgNative.Accounting;
 using MemcgNative.Allocator;
 using MemcgNative.Native;
@@ -12,9 +11,9 @@ namespace MemcgNative.Bench;
 /// </summary>
 internal abstract unsafe class Instance : IDisposable
 {
-    private readonly List<nint> native = [];
     private readonly List<Lane> lanes = [];
     private bool closed;
+    private (Lane? Lane, int Threads) last;
 
     protected Instance(InstancePlan plan)
     {
@@ -57,10 +56,11 @@ internal abstract unsafe class Instance : IDisposable
     public string? Reason { get; private set; }
 
     /// <summary>Pins the threads, makes the groups, proves the placement.</summary>
-    /// <exception cref="OsException">A CPU cannot be pinned to, or the frames are not where they were asked for.</exception>
+    /// <exception cref="OsException">The process-wide barrier is none, a CPU cannot be pinned to, or the frames are not where they were asked for.</exception>
     public void Start()
     {
-        Gang = new CpuGang(Cpus, new Pinner());
+        if (Plan.Rcu == RcuFlavour.Membarrier && MembarrierProbe.Run(TimeSpan.FromMilliseconds(20)) is { Usable: false } no) throw new OsException("membarrier", 0, no.Reason);
+        Gang = new CpuGang(Cpus, ThreadAffinity.Pinner);
         Build();
         Before = Memory.ProveFrames(out PlacementVerdict verdict, out string? reason);
         (Verdict, Reason) = (verdict, reason);
@@ -70,16 +70,28 @@ internal abstract unsafe class Instance : IDisposable
     /// <summary>A workload on this machine, prepared on every CPU.</summary>
     public Lane Open(string workload)
     {
-        var states = (WorkerState*)Zeroed((nuint)(Cpus.Count * WorkerState.Bytes));
+        MemoryPart[] parts = [.. Enumerable.Range(0, Cpus.Count).Select(i => new MemoryPart(WorkerState.Bytes, Plan.Topology.Cpu(Cpus.Cpu(i)).Node))];
+        var states = (WorkerState*)Memory.Map(parts, MemoryUse.Process);
         for (int i = 0; i < Cpus.Count; i++)
         {
-            states[i].Pages = (Page**)Zeroed((nuint)(WorkerState.PageSlots * sizeof(Page*)));
+            states[i].Pages = (Page**)((byte*)(states + i) + WorkerState.SlotsOffset);
             states[i].Memcg = LeafOf(i);
         }
         Lane lane = Bind(workload, states);
         Gang.Run(lane.Code.Prepare, states);
         lanes.Add(lane);
         return lane;
+    }
+
+    /// <summary>
+    /// Before a batch of a lane on so many CPUs. Under a limit the pages and stocks that the batch before left with other CPUs or another
+    /// workload would be missing from this one's room, so they are given back; without a limit nobody feels them.
+    /// </summary>
+    public void Enter(Lane lane, int threads)
+    {
+        (Lane? before, int stay) = (last.Lane, last.Lane == lane ? threads : 0);
+        if (Plan.Shape.LimitBytes is not null && before is not null && stay < last.Threads) Retire(before, stay, last.Threads);
+        last = (lane, threads);
     }
 
     /// <summary>Ends every workload, empties and removes every group, drains every CPU, and compares all books. Once; the machine is of no use afterwards.</summary>
@@ -93,11 +105,9 @@ internal abstract unsafe class Instance : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (Lane lane in lanes) lane.Dispose();
         Gang?.Dispose();
         if (Gang is { Stuck: > 0 }) return; // they still use the memory
-        foreach (nint p in native) NativeMemory.AlignedFree((void*)p);
-        native.Clear();
+        foreach (Lane lane in lanes) lane.Dispose();
         if (!closed) lanes.Clear();
         Memory.Dispose();
     }
@@ -111,17 +121,18 @@ internal abstract unsafe class Instance : IDisposable
     /// <summary>The group CPU index belongs to.</summary>
     protected abstract Memcg* LeafOf(int index);
 
+    /// <summary>CPUs from up to before to give back what a workload left with them; their next batch of it begins as after <see cref="Open"/>.</summary>
+    protected abstract void Retire(Lane lane, int from, int to);
+
     /// <summary>See <see cref="Close"/>.</summary>
     protected abstract Books CloseBooks();
+}
 
-    /// <summary>Zeroed memory until Dispose, on whichever node touches it first.</summary>
-    protected byte* Zeroed(nuint bytes)
-    {
-        void* p = NativeMemory.AlignedAlloc(bytes, 4096);
-        NativeMemory.Clear(p, bytes);
-        native.Add((nint)p);
-        return (byte*)p;
-    }
+/// <summary>Where the frames were found at one moment, and whether that is as asked.</summary>
+internal sealed record Proof(Placement Found, PlacementVerdict Verdict, string? Reason)
+{
+    /// <summary>The line of a proof made after the run, or null when it does not differ.</summary>
+    public string? Differs => Verdict == PlacementVerdict.Differs ? $"after the run: {Reason!.Replace(" Not measured.", "", StringComparison.Ordinal)}" : null;
 }
 
 /// <summary>What the books said at the end.</summary>

@@ -44,6 +44,7 @@ internal sealed unsafe class Lane : IDisposable
         order->Ticks = ticks;
         order->Ops = ops;
         order->Histograms = histograms;
+        Instance.Enter(this, threads);
         Instance.Gang.Run(Code.Batch, order, threads);
     }
 

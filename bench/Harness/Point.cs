@@ -9,10 +9,9 @@ namespace MemcgNative.Bench;
 /// </summary>
 internal sealed unsafe class Point : IDisposable
 {
-    private readonly LatencyHistogram[] blocks, singles;
-    private readonly long[] done, elapsed;
-    private readonly long** blockCounts;
-    private readonly long** singleCounts;
+    private readonly LatencyHistogram[] ofBatch; // of the batch that runs, per thread; kept only when it was clean
+    private readonly long** counts;
+    private readonly long[] done, failed, elapsed;
 
     public Point(Lane lane, int threads, int rounds, string mem)
     {
@@ -22,11 +21,10 @@ internal sealed unsafe class Point : IDisposable
         Throughput = new double[rounds];
         Clean = new bool[rounds];
         done = new long[threads];
+        failed = new long[threads];
         elapsed = new long[threads];
-        blocks = [.. Enumerable.Range(0, threads).Select(_ => new LatencyHistogram())];
-        singles = [.. Enumerable.Range(0, threads).Select(_ => new LatencyHistogram())];
-        blockCounts = Table(blocks);
-        singleCounts = Table(singles);
+        ofBatch = [.. Enumerable.Range(0, threads).Select(_ => new LatencyHistogram())];
+        counts = Table(ofBatch);
     }
 
     public Lane Lane { get; }
@@ -35,7 +33,7 @@ internal sealed unsafe class Point : IDisposable
     /// <summary>The memory policy, as results name it.</summary>
     public string Mem { get; }
 
-    /// <summary>Operations per second of each round, all threads together.</summary>
+    /// <summary>Operations per second of each round, all threads together; refused ones do not count.</summary>
     public double[] Throughput { get; }
 
     /// <summary>Whether the round's CPUs were its own.</summary>
@@ -59,26 +57,31 @@ internal sealed unsafe class Point : IDisposable
     /// <summary>What the threads went through while measured, in order of CPU.</summary>
     public ThreadUsage[] Usage { get; set; } = [];
 
+    /// <summary>Times of clean batches, all threads together: of single operations where those are timed, of blocks elsewhere.</summary>
+    public LatencyHistogram Latency { get; } = new();
+
     /// <summary>One batch: into the throughput of a round, or (round under 0) for nothing but warming up.</summary>
     public void Batch(long ticks, int round, CanaryWatch watch)
     {
-        Lane.Batch(Threads, ticks, Ops, round < 0 || TimesSingles ? null : blockCounts);
-        double perSecond = 0;
-        bool clean = true;
+        Lane.Batch(Threads, ticks, Ops, TimesSingles ? null : counts);
+        double perSecond = 0, tried = 0;
         for (int i = 0; i < Threads; i++)
         {
             WorkerState* w = Lane.States + i;
-            perSecond += w->Done / (w->Elapsed * ClockCost.NsPerTick) * 1e9;
-            clean &= watch.IsClean(Lane.Instance, i, w->Canary);
+            perSecond += (w->Done - w->Refused) / (w->Elapsed * ClockCost.NsPerTick) * 1e9;
+            tried += w->Done / (w->Elapsed * ClockCost.NsPerTick) * 1e9;
         }
+        bool clean = IsClean(watch);
+        if (!TimesSingles) TakeTimes(clean);
         if (round < 0)
         {
-            CalibratedNs = Threads * 1e9 / perSecond;
+            CalibratedNs = Threads * 1e9 / tried;
             return;
         }
         for (int i = 0; i < Threads; i++)
         {
-            done[i] += Lane.States[i].Done;
+            done[i] += Lane.States[i].Done - Lane.States[i].Refused;
+            failed[i] += Lane.States[i].Refused;
             elapsed[i] += Lane.States[i].Elapsed;
         }
         Throughput[round] = perSecond;
@@ -86,33 +89,47 @@ internal sealed unsafe class Point : IDisposable
         Rounds = round + 1;
     }
 
-    /// <summary>Operations of thread i in all rounds, and the ticks they took.</summary>
-    public (long Done, long Ticks) Totals(int i) => (done[i], elapsed[i]);
+    /// <summary>Of thread i in all rounds: operations that were done, those that were refused, and the ticks they took.</summary>
+    public (long Done, long Failed, long Ticks) Totals(int i) => (done[i], failed[i], elapsed[i]);
+
+    /// <summary>Operations that were refused, in all rounds.</summary>
+    public long Failed => failed.Sum();
+
+    /// <summary>Their part of all that were tried; 0 to 1.</summary>
+    public double FailedShare => Failed == 0 ? 0 : (double)Failed / (Failed + done.Sum());
 
     /// <summary>One batch in which every operation is timed by itself.</summary>
-    public void BatchOfSingles(long ticks) => Lane.Batch(Threads, ticks, 1, singleCounts);
-
-    /// <summary>All threads' times together: of single operations where those were timed, of blocks elsewhere. Disposed by the caller.</summary>
-    public LatencyHistogram Latency()
+    public void BatchOfSingles(long ticks, CanaryWatch watch)
     {
-        var all = new LatencyHistogram();
-        foreach (LatencyHistogram h in TimesSingles ? singles : blocks) all.Add(h);
-        return all;
+        Lane.Batch(Threads, ticks, 1, counts);
+        TakeTimes(IsClean(watch));
     }
 
     /// <summary>Forgets what calibration and warm-up left.</summary>
     public void Reset()
     {
-        foreach (LatencyHistogram h in blocks) h.Clear();
-        foreach (LatencyHistogram h in singles) h.Clear();
-        for (int i = 0; i < Threads; i++) Lane.States[i].Failed = Lane.States[i].Managed = 0;
+        Latency.Clear();
+        for (int i = 0; i < Threads; i++) Lane.States[i].Managed = 0;
     }
 
     public void Dispose()
     {
-        foreach (LatencyHistogram h in (LatencyHistogram[])[.. blocks, .. singles]) h.Dispose();
-        System.Runtime.InteropServices.NativeMemory.Free(blockCounts);
-        System.Runtime.InteropServices.NativeMemory.Free(singleCounts);
+        foreach (LatencyHistogram h in ofBatch) h.Dispose();
+        Latency.Dispose();
+        System.Runtime.InteropServices.NativeMemory.Free(counts);
+    }
+
+    /// <summary>Whether the CPUs of the last batch were its own: no canary slow, none taken away. Every canary is remembered.</summary>
+    private bool IsClean(CanaryWatch watch)
+    {
+        bool clean = true;
+        for (int i = 0; i < Threads; i++) clean &= watch.IsClean(Lane.Instance.Plan.Cpus[i], Threads, Lane.States[i].Canary) & Lane.States[i].Switches == 0;
+        return clean;
+    }
+
+    private void TakeTimes(bool clean)
+    {
+        for (int i = 0; i < Threads; i++) Latency.Take(ofBatch[i], Lane.States[i].Elapsed, clean);
     }
 
     private static long** Table(LatencyHistogram[] histograms)
@@ -123,16 +140,18 @@ internal sealed unsafe class Point : IDisposable
     }
 }
 
-/// <summary>The best canary each CPU ever showed; what is much slower was not alone.</summary>
+/// <summary>
+/// The best canary each CPU ever showed with so many threads at work (siblings and turbo make it slower with more); what is much slower
+/// was not alone.
+/// </summary>
 internal sealed class CanaryWatch
 {
-    private readonly Dictionary<CpuId, long> best = [];
+    private readonly Dictionary<(CpuId Cpu, int Threads), long> best = [];
 
-    /// <summary>Remembers a canary and says whether it is near its CPU's best so far.</summary>
-    public bool IsClean(Instance instance, int index, long ticks)
+    /// <summary>Remembers a canary and says whether it is near its best so far.</summary>
+    public bool IsClean(CpuId cpu, int threads, long ticks)
     {
-        CpuId cpu = instance.Plan.Cpus[index];
-        if (!best.TryGetValue(cpu, out long least) || ticks < least) best[cpu] = least = ticks;
+        if (!best.TryGetValue((cpu, threads), out long least) || ticks < least) best[(cpu, threads)] = least = ticks;
         return ticks <= least * Canary.Tolerance;
     }
 }

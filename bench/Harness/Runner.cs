@@ -64,16 +64,18 @@ internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, dou
         for (int rep = 0; rep < schedule.Reps && !stop.IsCancellationRequested; rep++)
         {
             for (int i = 0; i < schedule.RoundsPerRep && !stop.IsCancellationRequested; i++) Round(rep * schedule.RoundsPerRep + i);
-            RepsDone = stop.IsCancellationRequested ? rep : rep + 1;
             int now = (int)JitInfo.GetCompiledMethodCount(), gcs = GC.CollectionCount(0);
             Delta = new RuntimeDelta(Managed(), Delta.Collections + gcs - collections, Delta.CompiledMethods + now - compiled);
-            repDone(rep + 1);
+            if (stop.IsCancellationRequested && !IsWhole(rep)) break;
+            repDone(RepsDone = rep + 1);
             collections = GC.CollectionCount(0); // the report between repetitions is not the measured region
             compiled = (int)JitInfo.GetCompiledMethodCount();
         }
         ReadUsage(subtract: true);
         if (!stop.IsCancellationRequested) Count();
     }
+
+    private bool IsWhole(int rep) => points.All(p => p.Rounds == (rep + 1) * schedule.RoundsPerRep);
 
     /// <summary>One batch of every point; round under 0 does not count.</summary>
     private void Round(int round)
@@ -82,7 +84,7 @@ internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, dou
         foreach (int i in order)
         {
             points[i].Batch(batchTicks, round, watch);
-            if (points[i].TimesSingles && round % SinglesEvery == 0) points[i].BatchOfSingles(batchTicks);
+            if (points[i].TimesSingles && round % SinglesEvery == 0) points[i].BatchOfSingles(batchTicks, watch);
         }
     }
 

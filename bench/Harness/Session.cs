@@ -8,7 +8,7 @@ namespace MemcgNative.Bench;
 /// <summary>A scenario from set-up to result. After a stop the result holds what was measured until then.</summary>
 internal sealed class Session(Scenario scenario, CliEnvironment environment, Progress progress)
 {
-    private readonly Dictionary<Instance, Placement?> after = [];
+    private readonly Dictionary<Instance, Proof> after = [];
     private readonly Dictionary<Instance, Books> books = [];
 
     /// <summary>Builds, proves, measures, balances the books.</summary>
@@ -43,8 +43,8 @@ internal sealed class Session(Scenario scenario, CliEnvironment environment, Pro
         }
         finally
         {
-            foreach (Point p in points) p.Dispose();
             foreach (Instance instance in instances) instance.Dispose();
+            foreach (Point p in points.Where(p => p.Lane.Instance.Gang is not { Stuck: > 0 })) p.Dispose();
         }
     }
 
@@ -55,8 +55,9 @@ internal sealed class Session(Scenario scenario, CliEnvironment environment, Pro
 
     private void Close(Instance instance)
     {
-        after[instance] = instance.Memory.ProveFrames(out PlacementVerdict verdict, out string? reason);
-        if (verdict == PlacementVerdict.Differs) progress.Warn($"after the run: {reason}");
+        Placement found = instance.Memory.ProveFrames(out PlacementVerdict verdict, out string? reason);
+        after[instance] = new Proof(found, verdict, reason);
+        if (after[instance].Differs is { } differs) progress.Warn(differs);
         books[instance] = instance.Close();
     }
 }

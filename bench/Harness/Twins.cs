@@ -18,7 +18,8 @@ internal static class Twins
     public const string Charge = "charge-uncharge (C)";
     public const string Alloc = "alloc-free (C)";
 
-    private const string Flags = "-O2 -march=native -shared -fPIC -Wall -Wextra -Werror";
+    private const string Optimize = "-O2 -march=native";
+    private const string Flags = Optimize + " -shared -fPIC -Wall -Wextra -Werror";
 
     private static readonly (string Workload, string Twin, string File, string Symbol)[] known =
         [("charge-uncharge", Charge, "charge.c", "charge_batches"), ("alloc-free", Alloc, "pcp.c", "pcp_bursts")];
@@ -47,7 +48,7 @@ internal static class Twins
                 + $"{model[Axis.Stock]}");
     }
 
-    /// <summary>Compiles and loads the twin of a workload; returns the compiler's name.</summary>
+    /// <summary>Compiles and loads the twin of a workload; returns the compiler's name and how it optimizes.</summary>
     /// <exception cref="OsException">No C compiler, or it fails, or the result cannot be loaded.</exception>
     public static string Load(string workload, Func<string, string?> variable)
     {
@@ -60,26 +61,31 @@ internal static class Twins
         string artifacts = Path.Combine(SourceDirectory(), "..", "..", "artifacts");
         if (Directory.Exists(artifacts)) library = Path.Combine(Path.GetFullPath(artifacts), "twins");
         Directory.CreateDirectory(library);
-        byte[] hash = SHA256.HashData([.. File.ReadAllBytes(source), .. Encoding.UTF8.GetBytes(compiler + Flags + Environment.MachineName)]);
+        byte[] hash = SHA256.HashData([.. File.ReadAllBytes(source), .. Encoding.UTF8.GetBytes(compiler + Run(compiler, "--version").Out + Flags + Environment.MachineName)]);
         library = Path.Combine(library, $"{Path.GetFileNameWithoutExtension(file)}-{Convert.ToHexString(hash.AsSpan(0, 8))}.so");
         if (!File.Exists(library)) Compile(compiler, source, library);
         if (!NativeLibrary.TryLoad(library, out nint handle) || !NativeLibrary.TryGetExport(handle, symbol, out nint function))
             throw new OsException("dlopen", 0, $"--twin: {library} cannot be loaded");
         functions[twin] = function;
-        return $"{compiler} -O2";
+        return $"{compiler} {Optimize}";
     }
 
     private static void Compile(string compiler, string source, string library)
     {
         string part = $"{library}.{Environment.ProcessId}";
+        (int code, _, string errors) = Run(compiler, $"{Flags} -o \"{part}\" \"{source}\"");
+        if (code != 0) throw new OsException(compiler, code, $"--twin: {compiler} cannot compile {Path.GetFileName(source)}: {errors.Split('\n')[0]}");
+        File.Move(part, library, overwrite: true);
+    }
+
+    private static (int Code, string Out, string Errors) Run(string compiler, string arguments)
+    {
         try
         {
-            using Process? process = Process.Start(new ProcessStartInfo(compiler, $"{Flags} -o \"{part}\" \"{source}\"") { RedirectStandardError = true,
-                RedirectStandardOutput = true });
-            string errors = process!.StandardError.ReadToEnd();
+            using Process? process = Process.Start(new ProcessStartInfo(compiler, arguments) { RedirectStandardError = true, RedirectStandardOutput = true });
+            string errors = process!.StandardError.ReadToEnd(), text = process.StandardOutput.ReadToEnd(); // in turn: what is said on stdout fits into a pipe
             process.WaitForExit();
-            if (process.ExitCode != 0) throw new OsException(compiler, process.ExitCode, $"--twin: {compiler} cannot compile {Path.GetFileName(source)}: {errors.Split('\n')[0]}");
-            File.Move(part, library, overwrite: true);
+            return (process.ExitCode, text, errors);
         }
         catch (System.ComponentModel.Win32Exception)
         {

@@ -12,7 +12,7 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
 {
     private static readonly (string Name, double Q)[] quantiles = [("50", 0.5), ("90", 0.9), ("99", 0.99), ("99.9", 0.999), ("99.99", 0.9999), ("100", 1)];
 
-    public Result Build(IReadOnlyList<Point> points, IReadOnlyList<Instance> instances, IReadOnlyDictionary<Instance, Placement?> placedAfter,
+    public Result Build(IReadOnlyList<Point> points, IReadOnlyList<Instance> instances, IReadOnlyDictionary<Instance, Proof> placedAfter,
                         IReadOnlyDictionary<Instance, Books> books, string started, bool interrupted, string compiler)
     {
         TopologyModel host = TopologyModel.From(scenario.Topology);
@@ -35,14 +35,14 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
     /// <summary>"0.1.0+abc123".</summary>
     public static string Version => typeof(ResultBuilder).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
 
-    private unsafe PointModel Point(Point p, Placement? placedAfter, Books books)
+    private PointModel Point(Point p, Proof placedAfter, Books books)
     {
         WorkloadInfo info = WorkloadList.Find(p.Lane.Workload);
         double[] samples = Samples(p, out int kept);
         Estimate estimate = Estimate.Of(samples);
         var noise = new NoiseModel(Number(before.CpuPressureSomeAvg10), before.CpuPressureSomeAvg10.Reason, Steal(), kept, p.Rounds - kept, Finite.OrNull(estimate.SpreadPercent));
-        (string trust, List<string> reasons) = Trust.Judge(noise, runner.Delta, p);
-        using LatencyHistogram latency = p.Latency();
+        (string trust, List<string> reasons) = Trust.Judge(noise, runner.Delta, p, placedAfter);
+        LatencyHistogram latency = p.Latency;
         long block = p.TimesSingles ? 1 : p.Ops;
         return new PointModel
         {
@@ -52,7 +52,8 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
             Mem = p.Mem,
             Threads = p.Threads,
             ThroughputOpsPerS = new ThroughputModel(samples, Finite.OrNull(estimate.Median), estimate.Low is { } low && estimate.High is { } high ? [low, high] : null,
-                Finite.OrNull(estimate.SpreadPercent), samples.Length == 0 ? "no repetition was finished" : estimate.Low is null ? "fewer than 3 repetitions" : null, trust,
+                Finite.OrNull(estimate.SpreadPercent), samples.Length == 0 ? "no repetition was finished"
+                    : runner.RepsDone == 0 ? "stopped within the first repetition" : estimate.Low is null ? "fewer than 3 repetitions" : null, trust,
                     reasons),
             LatencyNs = new LatencyModel(clockNs, block, block > 1, latency.Total,
                 quantiles.ToDictionary(q => q.Name, q => Finite.OrNull(latency.Quantile(q.Q) * ClockCost.NsPerTick / block)),
@@ -65,19 +66,20 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
         };
     }
 
-    private static unsafe ThreadModel Thread(Point p, int i)
+    private static ThreadModel Thread(Point p, int i)
     {
-        WorkerState* w = p.Lane.States + i;
         CpuId cpu = p.Lane.Instance.Plan.Cpus[i];
         ThreadUsage usage = i < p.Usage.Length ? p.Usage[i] : default;
-        (long done, long ticks) = p.Totals(i);
-        return new ThreadModel(cpu.Value, p.Lane.Instance.Plan.Topology.Cpu(cpu).Node.Value, done, w->Failed,
+        (long done, long failed, long ticks) = p.Totals(i);
+        return new ThreadModel(cpu.Value, p.Lane.Instance.Plan.Topology.Cpu(cpu).Node.Value, done, failed,
             ticks == 0 ? null : Finite.OrNull(done / (ticks * ClockCost.NsPerTick) * 1e9), usage.Migrations, usage.InvoluntarySwitches,
             usage.Migrations is null ? OperatingSystem.IsWindows() ? ThreadUsage.NothingOnWindows : ThreadUsage.NoMigrations : null);
     }
 
-    private static PlacementModel PlacementOf(Instance instance, Placement? placedAfter) =>
-        Placed(instance.Before, placedAfter, instance.Plan.Mem.Text, instance.Verdict, instance.Reason, instance.Allocator.HasFakeNodes,
+    /// <summary>The worse of the two verdicts: memory may move while a run goes on.</summary>
+    private static PlacementModel PlacementOf(Instance instance, Proof after) =>
+        Placed(instance.Before, after.Found, instance.Plan.Mem.Text, after.Verdict == PlacementVerdict.AsAsked ? instance.Verdict : after.Verdict,
+            after.Verdict == PlacementVerdict.AsAsked ? instance.Reason : after.Differs ?? after.Reason, instance.Allocator.HasFakeNodes,
             instance.Memory.WhereMetadataIs().ToDictionary(u => PlaceMap.NameOf(u.Key), u =>
                 (IReadOnlyDictionary<string, long>)u.Value.ToDictionary(n => Text(n.Key), n => n.Value)));
 
@@ -105,7 +107,8 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
         bool all = kept < p.Rounds / 10 || kept == 0;
         var samples = new List<double>();
         int each = scenario.Schedule.RoundsPerRep;
-        for (int rep = 0; rep < runner.RepsDone; rep++)
+        int reps = Math.Max(1, runner.RepsDone); // the first counts also when it was cut short: there is nothing else
+        for (int rep = 0; rep < reps; rep++)
         {
             double[] rounds = [.. Enumerable.Range(rep * each, each).Where(i => i < p.Rounds && (all || p.Clean[i])).Select(i => p.Throughput[i])];
             if (rounds.Length > 0) samples.Add(Estimate.PlainMedian(rounds));
@@ -126,13 +129,13 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
     }
 
     /// <summary>What an operation costs on one side over what it costs on the other, round by round, where both were undisturbed.</summary>
-    private unsafe RatioModel Ratio(Point ours, Point twin, string against)
+    private RatioModel Ratio(Point ours, Point twin, string against)
     {
-        int[] both = [.. Enumerable.Range(0, Math.Min(ours.Rounds, twin.Rounds)).Where(i => ours.Clean[i] && twin.Clean[i])];
+        int[] both = [.. Enumerable.Range(0, Math.Min(ours.Rounds, twin.Rounds)).Where(i => ours.Clean[i] && twin.Clean[i] && ours.Throughput[i] > 0
+            && twin.Throughput[i] > 0)];
         RatioEstimate? ratio = RatioEstimate.Of([.. both.Select(i => 1 / ours.Throughput[i])], [.. both.Select(i => 1 / twin.Throughput[i])], scenario.Schedule.Seed);
-        long failed = Enumerable.Range(0, twin.Threads).Sum(i => twin.Lane.States[i].Failed);
         return new RatioModel(ours.Lane.Workload, ours.Lane.Instance.Plan.Model.ToString(), ours.Mem, ours.Threads, against, ratio?.Median,
-            ratio is null ? null : [ratio.Low, ratio.High], ratio?.HodgesLehmann, both.Length, failed,
+            ratio is null ? null : [ratio.Low, ratio.High], ratio?.HodgesLehmann, both.Length, twin.Failed,
             ratio is null ? $"only {both.Length} rounds were undisturbed on both sides" : null);
     }
 
@@ -147,9 +150,11 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
 /// <summary>Whether a point may be believed, and why not.</summary>
 internal static class Trust
 {
-    public static (string Trust, List<string> Reasons) Judge(NoiseModel noise, RuntimeDelta delta, Point p)
+    public static (string Trust, List<string> Reasons) Judge(NoiseModel noise, RuntimeDelta delta, Point p, Proof placedAfter)
     {
         List<string> bad = [], poor = [];
+        if (placedAfter.Differs is { } moved) bad.Add(moved);
+        if (p.Failed > 0) (p.FailedShare > 0.01 ? bad : poor).Add(Failures(p.Failed, p.FailedShare));
         double kept = p.Rounds == 0 ? 0 : (double)noise.RoundsKept / p.Rounds;
         if (kept < 0.1) bad.Add($"only {kept:P0} of the rounds had their CPUs to themselves");
         else if (kept < 0.5) poor.Add($"only {kept:P0} of the rounds had their CPUs to themselves");
@@ -159,7 +164,10 @@ internal static class Trust
         if (delta.ManagedBytes != 0) bad.Add($"{delta.ManagedBytes} managed bytes were allocated while measuring");
         if (delta.Collections != 0) bad.Add($"{delta.Collections} garbage collections ran while measuring");
         if (delta.CompiledMethods != 0) poor.Add($"{delta.CompiledMethods} methods were compiled while measuring");
-        if (p.Usage.Take(p.Threads).Sum(u => u.Migrations ?? 0) is > 0 and var moved) poor.Add($"{moved} migrations of pinned threads");
+        if (p.Usage.Take(p.Threads).Sum(u => u.Migrations ?? 0) is > 0 and var migrations) poor.Add($"{migrations} migrations of pinned threads");
         return (bad.Count > 0 ? "untrustworthy" : poor.Count > 0 ? "noisy" : "ok", [.. bad, .. poor]);
     }
+
+    private static string Failures(long failed, double share) =>
+        string.Create(CultureInfo.InvariantCulture, $"{failed} operations ({share * 100:0.###} %) were refused and do not count");
 }

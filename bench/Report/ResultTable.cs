@@ -12,8 +12,9 @@ internal static class ResultTable
         string pm = terminal.Unicode ? "±" : "+-";
         var table = new Table { Border = TableBorder.None };
         bool models = result.Scenario.Models.Count > 1;
+        bool failures = result.Points.Any(p => Failed(p) > 0);
         foreach (string column in (string[])["workload", .. models ? (string[])["model"] : [], "mem",
-            "threads", "throughput", pm, "per thread", "p50", "p99", "p99.9", "rounds", "trust"])
+            "threads", "throughput", pm, "per thread", "p50", "p99", "p99.9", .. failures ? (string[])["failed"] : [], "rounds", "trust"])
             table.AddColumn(new TableColumn(column) { NoWrap = true,
                 Alignment = column is "workload" or "model" or "mem" or "trust" ? Justify.Left : Justify.Right });
         foreach (PointModel p in result.Points)
@@ -21,6 +22,7 @@ internal static class ResultTable
             table.AddRow(((string[])[p.Workload, .. models ? (string[])[p.Model] : [], p.Mem, N(p.Threads),
                 Numbers.Rate(p.ThroughputOpsPerS.Median), Numbers.Percent(p.ThroughputOpsPerS.SpreadPct),
                 Numbers.Rate(p.ThroughputOpsPerS.Median / p.Threads), Latency(p, "50"), Latency(p, "99"), Latency(p, "99.9"),
+                .. failures ? (string[])[Numbers.Percent(100.0 * Failed(p) / Math.Max(1, Failed(p) + p.PerThread.Sum(t => t.Ops)))] : [],
                 $"{p.Noise.RoundsKept}/{p.Noise.RoundsKept + p.Noise.RoundsDropped}", p.ThroughputOpsPerS.Trust]).Select(c => (Spectre.Console.Rendering.IRenderable)new Text(c)));
         }
         terminal.Console.Write(table);
@@ -44,6 +46,8 @@ internal static class ResultTable
         foreach (WarningModel w in result.Environment.Warnings) Line("note", w.Fix is null ? w.Text : $"{w.Text}; for cleaner numbers: {w.Fix}");
         if (result.Status != "complete") Line("status", $"{result.Status}: what was measured until then is above");
     }
+
+    private static long Failed(PointModel p) => p.PerThread.Sum(t => t.Failed);
 
     private static string Latency(PointModel p, string q) => Numbers.Ns(p.LatencyNs.Percentile[q]) + (p.LatencyNs.PercentilesOfBlocks ? "*" : "");
 

@@ -54,10 +54,15 @@ internal sealed unsafe class LatencyHistogram : IDisposable
             if (counts[i] != 0) counts[i] = 0;
     }
 
-    /// <summary>Adds another's counts.</summary>
-    public void Add(LatencyHistogram other)
+    /// <summary>Empties another, none of whose values exceeds greatest, into this one; or, when not kept, into nothing.</summary>
+    public void Take(LatencyHistogram other, long greatest, bool kept)
     {
-        for (int i = 0; i < Buckets; i++) counts[i] += other.counts[i];
+        for (int i = 0, last = IndexOf(greatest); i <= last; i++)
+        {
+            if (other.counts[i] == 0) continue;
+            if (kept) counts[i] += other.counts[i];
+            other.counts[i] = 0;
+        }
     }
 
     /// <summary>The value that q (0 to 1) of all values do not exceed; null when nothing was counted.</summary>

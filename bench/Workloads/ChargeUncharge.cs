@@ -8,7 +8,7 @@ namespace MemcgNative.Bench;
 
 /// <summary>
 /// Charge and uncharge of one page with nothing around it: try_charge, commit of the owner, and at the end of each 32 the uncharge of all
-/// 32 in one gather. Served by the stock where the model has one.
+/// 32, at the last unmap or at the last put as the model has it. Served by the stock where the model has one.
 /// </summary>
 internal readonly unsafe struct ChargeUncharge<TC> : IWorkload<TC> where TC : struct, IMemoryController
 {
@@ -40,6 +40,9 @@ internal readonly unsafe struct ChargeUncharge<TC> : IWorkload<TC> where TC : st
             if (Charging.TryCharge<TC>(in cpu, memcg, 1, Gfp.Kernel)) Charging.Commit<TC>(in cpu, *at, memcg, anon: true);
             else w->Failed++;
         }
+        TC.OnBatchBegin(in cpu);
+        for (Page** at = pages, end = pages + Mm.Batch; at < end; at++) TC.OnUnmap(in cpu, *at); // where early designs uncharge, and late ones do nothing
+        TC.OnBatchEnd(in cpu);
         TC.OnFinalPut(in cpu, pages, Mm.Batch);
     }
 

@@ -29,10 +29,7 @@ internal readonly unsafe struct Fault<TC> : IWorkload<TC> where TC : struct, IMe
         {
             long at = cursor & (Ring - 1);
             if ((at & (Mm.Batch - 1)) == 0) Mm.Unmap<TC>(in cpu, w->Mm, at, Mm.Batch);
-            if (Mm.Fault<TC>(in cpu, w->Mm, at, write: false, out Page* page) == FaultResult.Mapped)
-                *(long*)MemMap.FrameOf(MemMap.Of(in cpu), page) = cursor;
-            else
-                w->Failed++;
+            if (Mm.Fault<TC>(in cpu, w->Mm, at, write: false) != FaultResult.Mapped) w->Failed++;
         }
         w->Cursor = cursor;
     }

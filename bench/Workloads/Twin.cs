@@ -37,7 +37,7 @@ internal readonly unsafe struct ChargeTwin<TC> : IWorkload<TC> where TC : struct
     /// <inheritdoc/>
     public static void Run(in ThisCpu cpu, WorkerState* w, long ops)
     {
-        if (((delegate* unmanaged<void*, long, long>)w->TwinFunction)(w->Twin, ops / Mm.Batch) != ops) w->Failed++;
+        if (((delegate* unmanaged<void*, long, long>)w->TwinFunction)(w->Twin, ops / Mm.Batch) != ops) w->Failed += ops;
     }
 
     /// <inheritdoc/>
@@ -64,7 +64,7 @@ internal readonly unsafe struct AllocTwin<TC> : IWorkload<TC> where TC : struct,
         const int Burst = AllocFree<TC>.Burst;
         if (((delegate* unmanaged<void*, long, long, void**, long>)w->TwinFunction)(w->Twin, ops / Burst, Burst, (void**)w->Pages) == ops) return;
         // The list is empty or about to overflow, which the twin has no code for: one burst of ours refills or drains it.
-        w->Failed++;
+        w->Failed += ops;
         AllocFree<TC>.Run(in cpu, w, Burst);
     }
 

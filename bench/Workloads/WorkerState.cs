@@ -7,13 +7,13 @@ namespace MemcgNative.Bench;
 
 /// <summary>
 /// What one worker has for one workload. Written by its worker while a batch runs and by the controller between batches; starting
-/// and ending a batch blocks on a monitor, which orders the two.
+/// and ending a batch goes through the gang's monitor, which orders the two.
 /// </summary>
 [StructLayout(LayoutKind.Explicit, Size = Bytes)]
 internal unsafe struct WorkerState
 {
-    /// <summary>Two line pairs, so that no worker's results share a line with another's.</summary>
-    public const int Bytes = 256;
+    /// <summary>Two pages, the second its room for pages: so that each worker's state can lie on its own node.</summary>
+    public const int Bytes = 8192;
 
     /// <summary>The address space faults go to.</summary>
     [FieldOffset(0)] public MmStruct* Mm;
@@ -23,12 +23,19 @@ internal unsafe struct WorkerState
     [FieldOffset(16)] public Page** Pages;
     /// <summary>Where in its ring of pages the workload is.</summary>
     [FieldOffset(24)] public long Cursor;
-    /// <summary>Operations that were refused (limit reached, no frame).</summary>
+    /// <summary>Operations that were refused (limit reached, no frame), ever.</summary>
     [FieldOffset(32)] public long Failed;
     /// <summary>What a C twin works on.</summary>
     [FieldOffset(40)] public void* Twin;
     /// <summary>The C twin's function.</summary>
     [FieldOffset(48)] public void* TwinFunction;
+    /// <summary>A sparse file of this worker's own.</summary>
+    [FieldOffset(56)] public FileSpace* File;
+
+    /// <summary>The cache kernel objects come from.</summary>
+    [FieldOffset(56)] public SlabCache* Cache;
+    /// <summary>The group below <see cref="Memcg"/> the worker made last, or null.</summary>
+    [FieldOffset(64)] public Memcg* Child;
 
     /// <summary>Operations of the last batch.</summary>
     [FieldOffset(128)] public long Done;
@@ -38,6 +45,12 @@ internal unsafe struct WorkerState
     [FieldOffset(144)] public long Canary;
     /// <summary>Managed bytes this thread allocated inside batches, ever; must stay 0.</summary>
     [FieldOffset(152)] public long Managed;
+    /// <summary>Operations of the last batch that were refused; they are in <see cref="Done"/>.</summary>
+    [FieldOffset(160)] public long Refused;
+    /// <summary>Times the CPU was taken away from the start line to the end of the last batch.</summary>
+    [FieldOffset(168)] public long Switches;
     /// <summary>Pages a worker can hold.</summary>
     public const int PageSlots = 512;
+    /// <summary>Where the room for them begins.</summary>
+    public const int SlotsOffset = 4096;
 }

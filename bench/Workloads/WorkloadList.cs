@@ -17,8 +17,23 @@ internal static class WorkloadList
     [
         new("fault", "a page's whole life: allocate, charge, map, LRU, touch, unmap, final put", "one page from fault to final put; 1 in 32 carries the release of 32", null),
         new("charge-uncharge", "charge and uncharge alone, served by the stock where there is one", "one page charged, committed, uncharged in a gather of 32", "charge.c"),
+        new("reader", "lock-free reads of who pays for pages, against charges and uncharges of the same pages",
+            "one page asked for its group; every 256th operation charges or uncharges a page instead", null),
         new("alloc-free", "order-0 pages off and onto the per-CPU list", "one page taken and given back, 16 at a time", "pcp.c"),
+        new("file-read", "a sparse file through the page cache, truncated 32 pages at a time", "one page read in; 1 in 32 carries the truncation of 32", null),
+        new("truncate", "a sparse file read in and truncated 256 pages at once", "one page read in; 1 in 256 carries the truncation of 256", null),
+        new("exit-storm", "256 pages faulted in, then unmapped and freed at once", "one fault; 1 in 256 carries the exit of 256 pages", null),
+        new("swap-storm", "256 dirty pages swapped out and in again", "one touch; 1 in 256 carries two rounds of reclaim", null),
+        new("migrate", "mapped pages moved to other frames", "one page isolated, unmapped, copied, mapped", null),
+        new("dentries", "kernel objects that outlive their group", "one object of 192 bytes allocated, one freed; 1 in 4096 carries the change to another group", null),
+        new("offline-with-kmem", "groups removed while their objects live", "one group made, filled with 32 objects, removed; 32 older objects freed", null),
+        new("remote-free", "kernel objects allocated on one CPU and freed on the next", "one object allocated, one of the neighbour's freed", null),
+        new("cache-churn", "caches created and destroyed", "one cache made, used once, destroyed", null),
+        new("pipes", "short-lived kernel pages", "one charged page taken and given back, 16 at a time", null),
     ];
+
+    /// <summary>What a sweep without a name runs: the page, the charge and the frame alone, so that it stays under a minute.</summary>
+    public static IReadOnlyList<string> Swept { get; } = ["fault", "charge-uncharge", "alloc-free"];
 
     /// <exception cref="UsageException">Not a workload.</exception>
     public static WorkloadInfo Find(string name) => All.FirstOrDefault(w => w.Name == name)

@@ -34,6 +34,9 @@ public sealed unsafe class AccountingMemory
     /// <summary>The tree.</summary>
     public MemcgTree* Tree { get; private set; }
 
+    /// <summary>The cache of page_cgroup objects; null where the design has none.</summary>
+    public KmemCache? PageCgroups { get; private set; }
+
     /// <summary>The root group.</summary>
     public Memcg* Root => MemcgTree.Root(Tree);
 
@@ -62,6 +65,7 @@ public sealed unsafe class AccountingMemory
         Guarded<int>.Set(&Tree->Nodes, specs.Count);
         Guarded<int>.Set(&Tree->SwapAccounting, Plan.SwapAccounting ? 1 : 0);
         TestAndSetLock.Init(&Tree->Lock);
+        TestAndSetLock.Init(&Tree->CssSetLock);
         IntrusiveList.Init(&Tree->Free);
 
         Guarded<nint>.Set(&Tree->Groups, (nint)source.Map([new MemoryPart(Pages((long)Plan.MaxGroups * Memcg.Bytes), first)], MemoryUse.Memcg));
@@ -81,6 +85,7 @@ public sealed unsafe class AccountingMemory
         Guarded<nint>.Set(&Tree->Swap, (nint)MapSwap(source, first));
         TestAndSetLock.Init(&Tree->SoftLimitLock);
 
+        if (TC.PageCgroupBytes != 0) PageCgroups = new KmemCache(memory, "page_cgroup", TC.PageCgroupBytes);
         nint* nodes = MapNodes<TC>(source, specs, first);
         for (int i = 0; i < cpus.Count; i++)
         {
@@ -89,6 +94,7 @@ public sealed unsafe class AccountingMemory
             GuardedPtr<MemcgTree>.Set(&own->Tree, Tree);
             GuardedPtr<Guarded<nint>>.Set(&own->Nodes, (Guarded<nint>*)nodes);
             Guarded<int>.Set(&own->NodeCount, specs.Count);
+            Guarded<nint>.Set(&own->PageCgroupCache, PageCgroups == null ? 0 : (nint)PageCgroups.State);
             IoQueue.Init<TC>(cpus.Area(i));
             LruDrain.Init<TC>(cpus.Area(i));
             TC.InitCpu(cpus.Area(i));

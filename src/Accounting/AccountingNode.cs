@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using MemcgNative.Allocator;
 using MemcgNative.Native;
 
 namespace MemcgNative.Accounting;
@@ -48,6 +49,13 @@ public unsafe struct AccountingCpu
     [FieldOffset(24)] public Guarded<int> NodeCount;
     /// <summary>C: page events since the last update of the soft-limit tree.</summary>
     [FieldOffset(28)] public Guarded<int> Events;
+    /// <summary>I: KmemCacheState* of page_cgroup objects, 0 where the design has none.</summary>
+    [FieldOffset(32)] public Guarded<nint> PageCgroupCache;
+
+    /// <summary>The cache of page_cgroup objects.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static KmemCacheState* PageCgroups(in ThisCpu cpu) => (KmemCacheState*)Guarded<nint>.Get(&Of(cpu)->PageCgroupCache);
+
     /// <summary>This CPU's head.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static AccountingCpu* Of(in ThisCpu cpu) => cpu.At<AccountingCpu>(CpuArea.MmOffset);

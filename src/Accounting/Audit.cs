@@ -28,6 +28,10 @@ public static unsafe class Audit
     private struct Found
     {
         public long Pages, Anon, File, Mapped, Writeback, Entries;
+        /// <summary>Pages and stocks of the subtree; swap entries of the subtree.</summary>
+        public long Below, EntriesBelow;
+        /// <summary>Bytes of kernel memory of the subtree.</summary>
+        public long KernelBelow;
     }
 
     /// <summary>Checks everything; allocates, so never inside a measured region.</summary>
@@ -38,7 +42,10 @@ public static unsafe class Audit
         int capacity = Guarded<int>.Get(&tree->Capacity);
         var found = new Found[capacity];
         AuditSwap.CountEntries(cpu, tree, (id, entries) => found[id].Entries += entries, wrong);
-        long onLists = CountFrames<TC>(cpu, tree, found, wrong), listed = 0, charged = 0, uncharged = 0, stocked = 0;
+        long onLists = CountFrames<TC>(cpu, tree, found, wrong), listed = 0, charged = 0, uncharged = 0, stocked;
+        var kmem = new KmemBooks(tree, wrong);
+        TC.KmemCount(cpu, kmem);
+        stocked = AddToAncestors<TC>(cpu, tree, found, kmem);
         for (int id = 0; id < capacity; id++)
         {
             Memcg* memcg = MemcgTree.ById(tree, id);
@@ -51,17 +58,18 @@ public static unsafe class Audit
             for (int node = 0; node < Guarded<int>.Get(&tree->Nodes); node++)
             {
                 TC.LruCheck(cpu, memcg, node, wrong);
+                if (TC.LruTwin && !Memcg.IsRoot(memcg)) continue; // its pages are on the zone's list too, which is the root's
                 for (LruList list = 0; list <= LruList.Unevictable; list++) listed += TC.LruCount(memcg, node, list);
             }
-            stocked += StockedAnywhere<TC>(cpu, memcg);
             CheckStatistics(memcg, found[id], wrong);
-            if (!Memcg.IsRoot(memcg)) CheckCounter<TC>(cpu, tree, memcg, found, wrong); // the root's own pages are not counted (I1b)
-            if (!Memcg.IsRoot(memcg) && Guarded<int>.Get(&tree->SwapAccounting) != 0) CheckMemsw<TC>(cpu, tree, memcg, found, wrong);
+            if (!Memcg.IsRoot(memcg)) CheckCounter<TC>(memcg, found[id], wrong); // the root's own pages are not counted (I1b)
+            if (!Memcg.IsRoot(memcg) && Guarded<int>.Get(&tree->SwapAccounting) != 0) CheckMemsw<TC>(memcg, found[id], wrong);
             charged += MemcgStat.Read(memcg, MemcgStatItem.PgpgIn);
             uncharged += MemcgStat.Read(memcg, MemcgStatItem.PgpgOut);
         }
+        AuditPageCgroup.Check<TC>(cpu, tree, found.Sum(f => f.Pages), wrong);
         if (onLists != listed) wrong.Add($"lru: {onLists} frames have the LRU bit, the lists count {listed}");
-        if (AtomicLong.Load(&tree->DeadResidue) is not 0 and var residue) wrong.Add($"{residue} groups were released with pages still counted");
+        if (!TC.LeavesResidue && AtomicLong.Load(&tree->DeadResidue) is not 0 and var residue) wrong.Add($"{residue} groups were released with pages still counted");
         charged += AtomicLong.Load(&tree->DeadCharged);
         uncharged += AtomicLong.Load(&tree->DeadUncharged);
         long resident = found.Sum(f => f.Pages);
@@ -78,7 +86,8 @@ public static unsafe class Audit
         {
             Page* page = MemMap.PageOf(map, new Pfn(pfn));
             long flags = AtomicLong.Load(&page->Flags);
-            Memcg* owner = TC.OwnerOf(page, out bool used);
+            if (KmemWord.Has(page)) continue; // KmemBooks' business
+            Memcg* owner = TC.OwnerOf(cpu, page, out bool used);
             if ((flags & PageFlags.Lru) != 0) onLists++;
             if (!used) continue;
             if (PageOps.Count(page) == 0) wrong.Add($"pfn {pfn} has no reference, yet group {Guarded<int>.Get(&owner->Id)} pays for it");
@@ -95,6 +104,22 @@ public static unsafe class Audit
         return onLists;
     }
 
+    /// <summary>A dead group keeps what was charged through it and uncharged through its parent; an online one is exact (I1, E6).</summary>
+    private static bool IsExact<TC>(Memcg* memcg) where TC : struct, IMemoryController => !TC.LeavesResidue || Css.StateOf(&memcg->Css) == CssState.Online;
+
+    /// <summary>User pages per owner's id, for whoever explains what holds a group.</summary>
+    internal static void UserPages<TC>(in ThisCpu cpu, long[] byId) where TC : struct, IMemoryController
+    {
+        MemMap* map = MemMap.Of(cpu);
+        for (long pfn = 0; pfn < Guarded<long>.Get(&map->Count); pfn++)
+        {
+            Page* page = MemMap.PageOf(map, new Pfn(pfn));
+            if (KmemWord.Has(page)) continue;
+            Memcg* owner = TC.OwnerOf(cpu, page, out bool used);
+            if (used) byId[Guarded<int>.Get(&owner->Id)]++;
+        }
+    }
+
     private static void CheckStatistics(Memcg* memcg, in Found found, List<string> wrong)
     {
         int id = Guarded<int>.Get(&memcg->Id);
@@ -109,37 +134,51 @@ public static unsafe class Audit
     }
 
     /// <summary>usage = pages of the subtree + stocks of the subtree (I1); at most the limit, at least 0, at most the peak (5.7, 2).</summary>
-    private static void CheckCounter<TC>(in ThisCpu cpu, MemcgTree* tree, Memcg* memcg, Found[] found, List<string> wrong) where TC : struct, IMemoryController
+    private static void CheckCounter<TC>(Memcg* memcg, in Found found, List<string> wrong) where TC : struct, IMemoryController
     {
-        long expected = 0;
-        for (int id = 1; id < found.Length; id++)
-        {
-            Memcg* below = MemcgTree.ById(tree, id);
-            if (Css.StateOf(&below->Css) != CssState.Free && Memcg.IsDescendant(below, memcg)) expected += found[id].Pages + StockedAnywhere<TC>(cpu, below);
-        }
         int own = Guarded<int>.Get(&memcg->Id);
         long usage = TC.Usage(memcg, CounterKind.Memory), limit = TC.Limit(memcg, CounterKind.Memory), peak = TC.Peak(memcg, CounterKind.Memory);
-        if (usage != expected) wrong.Add($"group {own}: usage {usage}, its pages and stocks are {expected}");
+        long kernelUsage = TC.Usage(memcg, CounterKind.Kmem), kernelPages = found.KernelBelow / MemMap.FrameBytes, expected = found.Below + kernelPages;
+        bool exact = IsExact<TC>(memcg);
+        if (exact && found.KernelBelow % MemMap.FrameBytes != 0)
+            wrong.Add($"group {own}: {found.KernelBelow} bytes of kernel memory in its subtree, no multiple of a page (I2)");
+        if (exact ? kernelUsage != kernelPages : kernelUsage < kernelPages) wrong.Add($"group {own}: kmem usage {kernelUsage}, its kernel pages are {kernelPages}");
+        if (exact ? usage != expected : usage < expected) wrong.Add($"group {own}: usage {usage}, its pages and stocks are {expected}");
         if (usage > limit) wrong.Add($"group {own}: usage {usage} over limit {limit}");
         if (usage < 0) wrong.Add($"group {own}: usage {usage} below zero");
         if (peak < usage) wrong.Add($"group {own}: peak {peak} below usage {usage}");
     }
 
     /// <summary>memsw = pages and stocks of the subtree + swap entries that record it (C-I2); never below memory (C-I4), at most its limit.</summary>
-    private static void CheckMemsw<TC>(in ThisCpu cpu, MemcgTree* tree, Memcg* memcg, Found[] found, List<string> wrong) where TC : struct, IMemoryController
+    private static void CheckMemsw<TC>(Memcg* memcg, in Found found, List<string> wrong) where TC : struct, IMemoryController
     {
-        long expected = 0;
-        for (int id = 1; id < found.Length; id++)
-        {
-            Memcg* below = MemcgTree.ById(tree, id);
-            if (Css.StateOf(&below->Css) != CssState.Free && Memcg.IsDescendant(below, memcg))
-                expected += found[id].Pages + found[id].Entries + StockedAnywhere<TC>(cpu, below);
-        }
         int own = Guarded<int>.Get(&memcg->Id);
         long memsw = TC.Usage(memcg, CounterKind.Memsw), memory = TC.Usage(memcg, CounterKind.Memory), limit = TC.Limit(memcg, CounterKind.Memsw);
-        if (memsw != expected) wrong.Add($"group {own}: memsw {memsw}, its pages, stocks and swap entries are {expected}");
+        long expected = found.Below + found.EntriesBelow + found.KernelBelow / MemMap.FrameBytes;
+        if (IsExact<TC>(memcg) ? memsw != expected : memsw < expected) wrong.Add($"group {own}: memsw {memsw}, its pages, stocks and swap entries are {expected}");
         if (memsw < memory) wrong.Add($"group {own}: memsw {memsw} below memory {memory}");
         if (memsw > limit) wrong.Add($"group {own}: memsw {memsw} over limit {limit}");
+    }
+
+    /// <summary>What each group has is counted by itself and by every group above it. Returns the pages in stocks.</summary>
+    private static long AddToAncestors<TC>(in ThisCpu cpu, MemcgTree* tree, Found[] found, KmemBooks kmem) where TC : struct, IMemoryController
+    {
+        long stocked = 0;
+        for (int id = 1; id < found.Length; id++) // not the root: its own pages are not counted
+        {
+            Memcg* memcg = MemcgTree.ById(tree, id);
+            if (Css.StateOf(&memcg->Css) == CssState.Free) continue;
+            long stock = StockedAnywhere<TC>(cpu, memcg);
+            stocked += stock;
+            for (Memcg* up = memcg; up != null; up = Memcg.ParentOf(up))
+            {
+                ref Found above = ref found[Guarded<int>.Get(&up->Id)];
+                above.Below += found[id].Pages + stock;
+                above.EntriesBelow += found[id].Entries;
+                above.KernelBelow += kmem.BytesOf(id);
+            }
+        }
+        return stocked;
     }
 
     private static long StockedAnywhere<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController

@@ -45,6 +45,34 @@ public static unsafe class Charging
         return false;
     }
 
+    /// <summary>
+    /// memcg_charge_kmem: the kmem counter first, then memory, as 3.8 to 4.4. A reference that counted pages hold under the residents'
+    /// answer goes back at once: who holds the group up for kernel memory is the kmem design's business (5.3: css_put_many after the charge).
+    /// </summary>
+    public static bool TryChargeKmem<TC>(in ThisCpu cpu, Memcg* memcg, int pages, Gfp gfp) where TC : struct, IMemoryController
+    {
+        if (Memcg.IsRoot(memcg)) return true;
+        Refusal refused = default;
+        if (!TC.TryChargeKmem(cpu, memcg, pages, ref refused))
+        {
+            AtomicLong.Add(&refused.Memcg->ChargesFailed, 1); // nothing to reclaim: shrinkers are not modelled
+            return false;
+        }
+        if (!TryCharge<TC>(cpu, memcg, pages, gfp))
+        {
+            TC.CancelKmem(cpu, memcg, pages);
+            return false;
+        }
+        TC.DropChargePin(cpu, memcg, pages);
+        return true;
+    }
+
+    /// <summary>memcg_uncharge_kmem. The caller keeps memcg from being recycled: by a reference, or by being inside RCU.</summary>
+    public static void UnchargeKmem<TC>(in ThisCpu cpu, Memcg* memcg, int pages) where TC : struct, IMemoryController
+    {
+        if (!Memcg.IsRoot(memcg)) TC.UnchargeKmem(cpu, memcg, pages);
+    }
+
     /// <summary>Binds page to memcg, which was charged for it; a page that somebody else bound meanwhile gives the charge back.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Commit<TC>(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon) where TC : struct, IMemoryController

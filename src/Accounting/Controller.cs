@@ -32,7 +32,24 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     [MethodImpl(Inline)]
     public static void UnchargeCounters(in ThisCpu cpu, Memcg* memcg, int memory, int memsw) => TCounter.Uncharge<TResidents>(cpu, memcg, memory, memsw);
     /// <inheritdoc/>
-    public static void DrainStocks(in ThisCpu cpu, Memcg* root) => TCounter.DrainAll<TResidents>(cpu, root);
+    public static void DrainStocks(in ThisCpu cpu, Memcg* root)
+    {
+        TKmem.DrainStocks<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, root);
+        TCounter.DrainAll<TResidents>(cpu, root);
+        TPageCgroup.Reap<TLru>(cpu);
+    }
+    /// <inheritdoc/>
+    public static bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) => TCounter.TryChargeKmem(cpu, memcg, pages, ref refused);
+    /// <inheritdoc/>
+    public static void CancelKmem(in ThisCpu cpu, Memcg* memcg, int pages) => TCounter.UnchargeKmem(cpu, memcg, pages);
+    /// <inheritdoc/>
+    public static void DropChargePin(in ThisCpu cpu, Memcg* memcg, int pages) => TResidents.OnUncounted(cpu, memcg, pages);
+    /// <inheritdoc/>
+    public static void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages)
+    {
+        TCounter.UnchargeKmem(cpu, memcg, pages);
+        TCounter.Uncharge<NoPin>(cpu, memcg, pages, pages);
+    }
     /// <inheritdoc/>
     public static long StockedPages(CpuArea* area, Memcg* memcg) => TCounter.StockedPages(area, memcg);
     /// <inheritdoc/>
@@ -50,6 +67,12 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
 
     /// <inheritdoc/>
     public static int PageMetadataBytes => TPageCgroup.MetadataBytes;
+    /// <inheritdoc/>
+    public static int PageCgroupBytes => TPageCgroup.ObjectBytes;
+    /// <inheritdoc/>
+    public static bool OwnerNeedsReference => TPageCgroup.OwnerNeedsReference;
+    /// <inheritdoc/>
+    public static void PageCgroupCheck(in ThisCpu cpu, Page* page, ICollection<string> wrong) => TPageCgroup.CheckPage(cpu, page, wrong);
 
     /// <inheritdoc/>
     [MethodImpl(Inline)]
@@ -69,7 +92,7 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
 
     /// <inheritdoc/>
     [MethodImpl(Inline)]
-    public static Memcg* OwnerOf(Page* page, out bool used) => TPageCgroup.OwnerOf(page, out used);
+    public static Memcg* OwnerOf(in ThisCpu cpu, Page* page, out bool used) => TPageCgroup.OwnerOf(cpu, page, out used);
 
     /// <inheritdoc/>
     public static bool CommitLrucare(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon)
@@ -110,6 +133,8 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
 
     // Lru
 
+    /// <inheritdoc/>
+    public static bool LruTwin => TLru.Twin;
     /// <inheritdoc/>
     public static void LruAdd(in ThisCpu cpu, Page** pages, int n) => TLru.Add<TPageCgroup>(cpu, pages, n);
     /// <inheritdoc/>
@@ -158,6 +183,38 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     public static void OnFinalPut(in ThisCpu cpu, Page** pages, int n) =>
         TUncharge.OnFinalPut<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, pages, n);
 
+    // Kmem
+
+    /// <inheritdoc/>
+    [MethodImpl(Inline)]
+    public static void* KmemAlloc(in ThisCpu cpu, SlabCache* cache, Memcg* memcg, Gfp gfp) =>
+        TKmem.Alloc<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, cache, memcg, gfp);
+    /// <inheritdoc/>
+    [MethodImpl(Inline)]
+    public static void KmemFree(in ThisCpu cpu, Page* slab, void* obj) => TKmem.Free<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, slab, obj);
+    /// <inheritdoc/>
+    public static bool TryChargePages(in ThisCpu cpu, Page* page, Order order, Memcg* memcg, Gfp gfp) =>
+        TKmem.TryChargePages<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page, order, memcg, gfp);
+    /// <inheritdoc/>
+    public static void UnchargePages(in ThisCpu cpu, Page* page, Order order) =>
+        TKmem.UnchargePages<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page, order);
+    /// <inheritdoc/>
+    public static bool OnNewSlab(in ThisCpu cpu, SlabCache* cache, Page* slab, Gfp gfp) =>
+        TKmem.OnNewSlab<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, cache, slab, gfp);
+    /// <inheritdoc/>
+    public static void OnSlabRelease(in ThisCpu cpu, SlabCache* cache, Page* slab) =>
+        TKmem.OnSlabRelease<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, cache, slab);
+    /// <inheritdoc/>
+    public static void OnCacheGone(in ThisCpu cpu, SlabCache* cache) => TKmem.OnCacheGone(cpu, cache);
+    /// <inheritdoc/>
+    public static void KmemCount(in ThisCpu cpu, KmemBooks books) => TKmem.Count<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, books);
+    /// <inheritdoc/>
+    public static void KmemExplain(in ThisCpu cpu, Memcg* memcg, DyingGroup pins) => TKmem.Explain(cpu, memcg, pins);
+    /// <inheritdoc/>
+    public static Memcg* KmemOwnerOf(SlabCache* cache) => TKmem.OwnerOf(cache);
+    /// <inheritdoc/>
+    public static bool LeavesResidue => TKmem.LeavesResidue;
+
     /// <inheritdoc/>
     public static bool ChargesSwapIn(in ThisCpu cpu, Page* page) =>
         TUncharge.ChargesSwapIn<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page);
@@ -189,6 +246,10 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     // Life
 
     /// <inheritdoc/>
+    public static bool KmemOnline(in ThisCpu cpu, Memcg* memcg) => TKmem.OnOnline<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, memcg);
+    /// <inheritdoc/>
+    public static void KmemCssFree(in ThisCpu cpu, Memcg* memcg) => TKmem.OnFree<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, memcg);
+    /// <inheritdoc/>
     public static void OnOffline(in ThisCpu cpu, Memcg* memcg)
     {
         TKmem.OnOffline<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, memcg);
@@ -217,9 +278,10 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     {
         TCounter.InitCpu<TResidents>(area);
         TPageCgroup.InitCpu(area);
+        TPageCgroup.InitReaper<TLru>(area);
         TLru.InitCpu(area);
         TUncharge.InitCpu(area);
-        TKmem.InitCpu(area);
+        TKmem.InitCpu<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(area);
     }
 
     /// <inheritdoc/>

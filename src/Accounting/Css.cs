@@ -46,6 +46,8 @@ public unsafe struct Css
     [FieldOffset(224)] public Guarded<nint> UsageFunction;
     /// <summary>I: delegate*&lt;in ThisCpu, Memcg*, bool, bool&gt;: the Lru axis at the last reference (false), and a grace period later (true).</summary>
     [FieldOffset(232)] public Guarded<nint> LruFunction;
+    /// <summary>I: delegate*&lt;in ThisCpu, Memcg*, void&gt; that runs the designs' css_free callbacks.</summary>
+    [FieldOffset(240)] public Guarded<nint> FreeFunction;
     /// <summary>Deferred free of the group.</summary>
     [FieldOffset(RcuOffset)] public RcuHead Rcu;
 

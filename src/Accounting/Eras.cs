@@ -90,11 +90,29 @@ public static class Eras
     [
         new(Axis.Counter, "PageCounter40", "atomic add per level, five words in 40 bytes (3.19)"),
         new(Axis.Counter, "PageCounter192", "atomic add per level, usage alone on its line, 192 bytes (6.18)"),
+        new(Axis.Counter, "ResCounter40", "spinlock per level, ticket, 40 bytes (2.6.25)"),
+        new(Axis.Counter, "ResCounter40Tas", "the same, test and set"),
+        new(Axis.Counter, "ResCounter56", "spinlock per level, ticket, with soft limit and parent, 56 bytes (2.6.31 to 3.18)"),
+        new(Axis.Counter, "ResCounter56Tas", "the same, test and set"),
         new(Axis.Stock, "None", "every charge goes to the counter"),
         new(Axis.Stock, "SingleSlot32", "one group per CPU, 32 pages at a time (2.6.33 to 6.0)"),
         new(Axis.Stock, "SingleSlot64", "one group per CPU, 64 pages at a time (6.1 to 6.15)"),
         new(Axis.Stock, "SevenSlot64", "seven groups per CPU in one line, 64 pages at a time (6.16)"),
         new(Axis.PageCgroup, "OwnerWord", "one plain word in struct page (3.19)"),
+        new(Axis.PageCgroup, "BitSpinlock", "a slab object behind a word with a bit lock (2.6.25 to 2.6.27)"),
+        new(Axis.PageCgroup, "BitSpinlockByte", "the same, the lock a byte: one exchange instead of a compare-exchange loop"),
+        new(Axis.PageCgroup, "LocklessRcu", "a slab object freed by RCU, corrected, prefetchw of the list's line (2008 series)"),
+        new(Axis.PageCgroup, "LocklessRcuRead", "the same, the line prefetched for reading"),
+        new(Axis.PageCgroup, "LocklessRcuNone", "the same without prefetch"),
+        new(Axis.PageCgroup, "LocklessRcuAsPosted", "the 2008 series with its races; for the explorer only"),
+        new(Axis.PageCgroup, "FlagArray40", "an array per node, 40 bytes a frame, bit lock (2.6.28 to 3.2)"),
+        new(Axis.PageCgroup, "FlagArray40Byte", "the same with a byte lock"),
+        new(Axis.PageCgroup, "FlagArray16", "an array per node, 16 bytes a frame, bit lock (3.3 to 3.16)"),
+        new(Axis.PageCgroup, "FlagArray16Byte", "the same with a byte lock"),
+        new(Axis.PageCgroup, "PlainFlagArrayMail", "16 bytes a frame, no lock; a migrated page stays named (2014 mail)"),
+        new(Axis.PageCgroup, "PlainFlagArray", "16 bytes a frame, no lock (3.17)"),
+        new(Axis.Lru, "TwinListsAsync", "a list of page_cgroups per group beside the zone's, following the charge (2.6.25 to 2.6.28)"),
+        new(Axis.Lru, "TwinListsSync", "the same, following the zone's list (2.6.29 to 3.2)"),
         new(Axis.Lru, "ZoneLruLock", "one lock per zone for every group's lists (3.3)"),
         new(Axis.Lru, "Books", "a lock per group and node, or per slice (2012 RFC)"),
         new(Axis.Lru, "LruvecLruBit", "a lock per group and node; the LRU bit pins the group (5.11 to 6.18)"),
@@ -110,6 +128,12 @@ public static class Eras
         new(Axis.Residents, "MoveToParent", "become the parent's at offline (2.6.29 to 3.18)"),
         new(Axis.Residents, "PinPerPage", "a css reference per counted page (3.19)"),
         new(Axis.Kmem, "None", "kernel objects are charged to nobody (nokmem)"),
+        new(Axis.Kmem, "PerCachePin", "a copy of each cache per group, which holds the group until it is empty (3.14)"),
+        new(Axis.Kmem, "ReparentCaches", "copies become the parent's at offline (2014, not merged)"),
+        new(Axis.Kmem, "ReparentCachesRef", "the same, a percpu_ref per copy (5.3)"),
+        new(Axis.Kmem, "ReparentPointerByPage", "slab pages name a counted pointer to the group (2019, patch 2)"),
+        new(Axis.Kmem, "ReparentPointer", "objects name it, caches are shared (2019, whole series)"),
+        new(Axis.Kmem, "ObjCgroup", "objects name an obj_cgroup, bytes are stocked per CPU (5.9 to 6.18)"),
         new(Axis.LruSwitch, "W1", "the old book's lock held around the switch"),
         new(Axis.LruSwitch, "W2", "store, full fence, wait for the old lock's holder"),
         new(Axis.LruSwitch, "W0", "store only", "the catcher takes the page off the new list under the old lock (B1)"),
@@ -131,13 +155,61 @@ public static class Eras
     /// <summary>Every era all of whose answers are built.</summary>
     public static IReadOnlyList<Era> All { get; } =
     [
+        new("2.6.27", "Balbir Singh", "2008-10", "Memory controller; memcg: lock_page_cgroup and page_cgroup ref", "released",
+            ["ResCounter40", "None", "BitSpinlock", "TwinListsAsync", "ticket", "AtUnmap27", "ForceEmpty", "None"]),
+        new("rfc-2008-lockless", "KAMEZAWA Hiroyuki", "2008-08-20", "memcg: lockless page_cgroup v1", "not merged: put off in favour of page_cgroup arrays (2.6.28)",
+            ["ResCounter40", "None", "LocklessRcu", "TwinListsAsync", "ticket", "AtUnmap27", "ForceEmpty", "None"]),
+        new("2.6.29", "KAMEZAWA Hiroyuki", "2009-03", "memcg: mem+swap controller; synchronized LRU; allocate all page_cgroup at boot", "released",
+            ["ResCounter56", "None", "FlagArray40", "TwinListsSync", "ticket", "AtUnmap29", "MoveToParent", "None"]),
+        new("3.3", "Johannes Weiner", "2012-03", "mm: make per-memcg LRU lists exclusive", "released",
+            ["ResCounter56", "SingleSlot32", "FlagArray16", "ZoneLruLock", "ticket", "AtUnmap32", "MoveToParent", "None"]),
+        new("3.14", "Glauber Costa, Vladimir Davydov", "2014-03", "kmem accounting with a cache per group", "released",
+            ["ResCounter56", "SingleSlot32", "FlagArray16", "ZoneLruLock", "ticket", "AtUnmap32", "MoveToParent", "PerCachePin"]),
+        new("rfc-2014-kmemcg", "Vladimir Davydov", "2014-02-26", "kmemcg reparenting", "not merged; parts in 3.16, the idea again in 5.3",
+            ["ResCounter56", "SingleSlot32", "FlagArray16", "ZoneLruLock", "ticket", "AtUnmap32", "MoveToParent", "ReparentCaches"]),
+        new("rfc-2014-uncharge", "Johannes Weiner", "2014-04-30", "mm: memcontrol: rewrite uncharge API", "merged in 3.17 with all bits cleared at migration",
+            ["ResCounter56", "SingleSlot32", "PlainFlagArrayMail", "ZoneLruLock", "ticket", "AtFinalPut", "MoveToParent", "None"]),
+        new("3.17", "Johannes Weiner", "2014-10", "mm: memcontrol: rewrite uncharge API", "released",
+            ["ResCounter56", "SingleSlot32", "PlainFlagArray", "ZoneLruLock", "ticket", "AtFinalPut", "MoveToParent", "None"]),
         new("3.19", "Johannes Weiner", "2015-02", "mm: memcontrol: lockless page counters; page->mem_cgroup", "released",
             ["PageCounter40", "SingleSlot32", "OwnerWord", "ZoneLruLock", "ticket", "AtFinalPut", "PinPerPage", "None"]),
+        new("5.3", "Roman Gushchin", "2019-09", "mm: reparent slab memory on cgroup removal", "released",
+            ["PageCounter40", "SingleSlot32", "OwnerWord", "ZoneLruLock", "mcs", "AtFinalPut", "PinPerPage", "ReparentCachesRef"]),
+        new("rfc-2019-ptr", "Roman Gushchin", "2019-09-05", "mm: memcg: introduce mem_cgroup_ptr", "RFC; became obj_cgroup in 5.9",
+            ["PageCounter40", "SingleSlot32", "OwnerWord", "ZoneLruLock", "mcs", "AtFinalPut", "PinPerPage", "ReparentPointer"]),
+        new("5.9", "Roman Gushchin", "2020-10", "The new cgroup slab memory controller", "released",
+            ["PageCounter40", "SingleSlot32", "OwnerWord", "ZoneLruLock", "mcs", "AtFinalPut", "PinPerPage", "ObjCgroup"]),
         new("rfc-2012-books", "Konstantin Khlebnikov", "2012-02-16", "mm: memory book keeping and lru_lock splitting", "RFC and v3, not merged",
             ["PageCounter40", "SingleSlot32", "OwnerWord", "Books", "ticket", "AtFinalPut", "PinPerPage", "None", "W2", "rcu+lockwait"]),
         new("5.11", "Alex Shi, Hugh Dickins", "2021-02", "per memcg lru lock", "released",
             ["PageCounter40", "SingleSlot32", "OwnerWord", "LruvecLruBit", "mcs", "AtFinalPut", "PinPerPage", "None"]),
+        new("6.18", "Shakeel Butt, Roman Gushchin and many", "2025-11", "multi-memcg percpu charge cache; obj_cgroup", "released",
+            ["PageCounter192", "SevenSlot64", "OwnerWord", "LruvecLruBit", "mcs", "AtFinalPut", "PinPerPage", "ObjCgroup"]),
     ];
+
+    /// <summary>Why the answers of model do not go together, with the cure; null when they do.</summary>
+    public static string? WhyNot(Model model)
+    {
+        string pc = model[Axis.PageCgroup], lru = model[Axis.Lru], uncharge = model[Axis.Uncharge], residents = model[Axis.Residents];
+        bool early = uncharge.StartsWith("AtUnmap", StringComparison.Ordinal), array = pc.StartsWith("FlagArray", StringComparison.Ordinal);
+        bool made = pc.StartsWith("BitSpinlock", StringComparison.Ordinal) || pc.StartsWith("LocklessRcu", StringComparison.Ordinal);
+        return pc switch
+        {
+            "LocklessRcuAsPosted" => "page_cgroup=LocklessRcuAsPosted is for the explorer only, because it has the races of the posting; choose page_cgroup=LocklessRcu",
+            "PlainFlagArrayMail" when residents == "PinPerPage" =>
+                $"page_cgroup={pc} needs residents=MoveToParent, because a migrated page stays on its group's list and pins nothing",
+            _ when lru == "TwinListsAsync" && !made => $"lru={lru} needs page_cgroup=BitSpinlock or LocklessRcu, because it links the object that a charge makes; {pc} makes none",
+            _ when lru == "TwinListsSync" && !pc.StartsWith("FlagArray40", StringComparison.Ordinal) =>
+                $"lru={lru} needs page_cgroup=FlagArray40, because it links the node in each frame's entry; {pc} has none",
+            _ when early && !made && !array => $"uncharge={uncharge} needs a page_cgroup with a lock and a group that stays named, because a page is uncharged "
+                + $"while others use it; {pc} does not have them. Choose uncharge=AtFinalPut",
+            _ when early && made && lru != "TwinListsAsync" => $"uncharge={uncharge} with lru={lru} needs a page_cgroup that keeps the owner of an uncharged page on its list, "
+                + $"because it is taken off later; {pc} does not. Choose page_cgroup=FlagArray16 or lru=TwinListsAsync",
+            _ when early && array && residents == "PinPerPage" => $"uncharge={uncharge} needs residents=MoveToParent or ForceEmpty, because an uncharged page stays "
+                + "on its group's list and pins nothing; only they wait until the lists are empty",
+            _ => null,
+        };
+    }
 
     /// <summary>The era of this name, or null.</summary>
     public static Era? Find(string name) => All.FirstOrDefault(e => e.Name == name);

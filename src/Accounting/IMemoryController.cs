@@ -67,7 +67,18 @@ public unsafe interface IMemoryController
     static abstract void Cancel(in ThisCpu cpu, Memcg* memcg, int pages);
     /// <summary>Takes pages off the counters of memcg and its ancestors.</summary>
     static abstract void UnchargeCounters(in ThisCpu cpu, Memcg* memcg, int memory, int memsw);
-    /// <summary>Asks every CPU to return stocked pages of root's subtree; this CPU does so at once, others at their next poll.</summary>
+    /// <summary>Charges the kmem counter only; see Charging.TryChargeKmem.</summary>
+    static abstract bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused);
+    /// <summary>Takes back what TryChargeKmem did.</summary>
+    static abstract void CancelKmem(in ThisCpu cpu, Memcg* memcg, int pages);
+    /// <summary>Gives back the references that a charge of pages took under the residents' answer; the pages stay counted.</summary>
+    static abstract void DropChargePin(in ThisCpu cpu, Memcg* memcg, int pages);
+    /// <summary>Takes kernel pages off kmem, memory and memsw; no reference is tied to them.</summary>
+    static abstract void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages);
+    /// <summary>
+    /// Asks every CPU to return stocked pages and bytes of root's subtree, and to free page_cgroups that wait for company; this CPU does so at once,
+    /// others at their next poll.
+    /// </summary>
     static abstract void DrainStocks(in ThisCpu cpu, Memcg* root);
     /// <summary>Pages of memcg that the stock of one CPU holds; exact at quiescence.</summary>
     static abstract long StockedPages(CpuArea* area, Memcg* memcg);
@@ -86,12 +97,18 @@ public unsafe interface IMemoryController
 
     /// <summary>Bytes of memcg metadata per frame beside struct page.</summary>
     static abstract int PageMetadataBytes { get; }
+    /// <summary>Bytes of the slab object a charged page needs; 0 when there is none.</summary>
+    static abstract int PageCgroupBytes { get; }
+    /// <summary>Must whoever asks for a page's owner from outside hold a reference on the page?</summary>
+    static abstract bool OwnerNeedsReference { get; }
+    /// <summary>Adds a line for each thing wrong with page's page_cgroup at quiescence.</summary>
+    static abstract void PageCgroupCheck(in ThisCpu cpu, Page* page, ICollection<string> wrong);
     /// <summary>Makes memcg the owner of page; false when the page already has one: the caller gives the charge back.</summary>
     static abstract bool Commit(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon);
     /// <summary>Ends the ownership if type says so; false when there is nothing to give back.</summary>
     static abstract bool TryClear(in ThisCpu cpu, Page* page, UnchargeType type, out Memcg* owner, out ClearedCharge charge);
     /// <summary>The page's owner; used says whether it is charged.</summary>
-    static abstract Memcg* OwnerOf(Page* page, out bool used);
+    static abstract Memcg* OwnerOf(in ThisCpu cpu, Page* page, out bool used);
 
     /// <summary>The same for a page that may be on a list already (lrucare); the page is locked.</summary>
     static abstract bool CommitLrucare(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon);
@@ -108,6 +125,8 @@ public unsafe interface IMemoryController
 
     // Lru
 
+    /// <summary>Do the root's lists hold every page, beside those of its group (see <see cref="ILruDesign.Twin"/>)?</summary>
+    static abstract bool LruTwin { get; }
     /// <summary>Puts pages on their lists; they come from a pagevec, whose references keep them alive.</summary>
     static abstract void LruAdd(in ThisCpu cpu, Page** pages, int n);
     /// <summary>Takes pages whose last reference is gone off their lists; pages that are on none are skipped.</summary>
@@ -151,6 +170,31 @@ public unsafe interface IMemoryController
     /// <summary>The last references of these pages are gone and they are on no list.</summary>
     static abstract void OnFinalPut(in ThisCpu cpu, Page** pages, int n);
 
+    // Kmem
+
+    /// <summary>An object of cache for memcg, or null.</summary>
+    static abstract void* KmemAlloc(in ThisCpu cpu, SlabCache* cache, Memcg* memcg, Gfp gfp);
+    /// <summary>An object comes back; slab is its frame's struct page.</summary>
+    static abstract void KmemFree(in ThisCpu cpu, Page* slab, void* obj);
+    /// <summary>Charges a block of kernel pages and remembers the owner.</summary>
+    static abstract bool TryChargePages(in ThisCpu cpu, Page* page, Order order, Memcg* memcg, Gfp gfp);
+    /// <summary>Ends that.</summary>
+    static abstract void UnchargePages(in ThisCpu cpu, Page* page, Order order);
+    /// <summary>A page becomes a slab.</summary>
+    static abstract bool OnNewSlab(in ThisCpu cpu, SlabCache* cache, Page* slab, Gfp gfp);
+    /// <summary>An empty slab is about to be freed.</summary>
+    static abstract void OnSlabRelease(in ThisCpu cpu, SlabCache* cache, Page* slab);
+    /// <summary>The last slab of a dying cache is gone.</summary>
+    static abstract void OnCacheGone(in ThisCpu cpu, SlabCache* cache);
+    /// <summary>Owners of kernel memory into the books; at quiescence.</summary>
+    static abstract void KmemCount(in ThisCpu cpu, KmemBooks books);
+    /// <summary>What of the kmem axis pins memcg; at quiescence.</summary>
+    static abstract void KmemExplain(in ThisCpu cpu, Memcg* memcg, DyingGroup pins);
+    /// <summary>Who pays for the slabs of a group's copy.</summary>
+    static abstract Memcg* KmemOwnerOf(SlabCache* cache);
+    /// <summary>May a dead group's own counter be above 0 when it is released?</summary>
+    static abstract bool LeavesResidue { get; }
+
     /// <summary>Must a swap-in charge for this locked swap-cache page?</summary>
     static abstract bool ChargesSwapIn(in ThisCpu cpu, Page* page);
     /// <summary>The page left the swap cache; the swap lock is held. swapOut: entry is still in use.</summary>
@@ -172,6 +216,10 @@ public unsafe interface IMemoryController
 
     // Life
 
+    /// <summary>What a new group needs memory for; false: it is not made.</summary>
+    static abstract bool KmemOnline(in ThisCpu cpu, Memcg* memcg);
+    /// <summary>The group is about to be recycled; its parent is still there.</summary>
+    static abstract void KmemCssFree(in ThisCpu cpu, Memcg* memcg);
     /// <summary>The group goes offline: kernel objects first, then user pages.</summary>
     static abstract void OnOffline(in ThisCpu cpu, Memcg* memcg);
 

@@ -47,7 +47,7 @@ public unsafe struct Memcg
     [FieldOffset(328)] internal Guarded<nint> Parent;
     /// <summary>I: <see cref="TreeOf"/>.</summary>
     [FieldOffset(336)] internal Guarded<nint> Tree;
-    /// <summary>L: under the tree's lock: online children.</summary>
+    /// <summary>L: under the tree's lock: children, dying ones included until they are recycled.</summary>
     [FieldOffset(344)] public ListHead Children;
     /// <summary>L: under the tree's lock: node on the parent's list, or on the pool's free list.</summary>
     [FieldOffset(SiblingOffset)] public ListHead Sibling;

@@ -38,12 +38,30 @@ public static unsafe class MemcgLife
             IntrusiveList.Remove(&memcg->Sibling);
             Css.Get(cpu, &parent->Css); // put by Recycle
             Init<TC>(tree, memcg, parent);
-            IntrusiveList.Add(&parent->Children, &memcg->Sibling);
-            Guarded<int>.Set(&parent->Css.OnlineChildren, Guarded<int>.Get(&parent->Css.OnlineChildren) + 1);
-            TC.OnOnline(cpu, memcg);
+            if (TC.KmemOnline(cpu, memcg))
+            {
+                IntrusiveList.Add(&parent->Children, &memcg->Sibling);
+                Guarded<int>.Set(&parent->Css.OnlineChildren, Guarded<int>.Get(&parent->Css.OnlineChildren) + 1);
+                TC.OnOnline(cpu, memcg);
+            }
+            else
+            {
+                memcg = Unmake(cpu, tree, memcg, parent);
+            }
         }
         TreeLock.Release(cpu, &tree->Lock);
         return memcg;
+    }
+
+    /// <summary>A design had no memory for the new group: nobody has seen it, it goes straight back.</summary>
+    private static Memcg* Unmake(in ThisCpu cpu, MemcgTree* tree, Memcg* memcg, Memcg* parent)
+    {
+        PerCpuRef.Exit(&memcg->Css.Ref);
+        AtomicInt.Store(&memcg->Css.State, (int)CssState.Free);
+        AtomicLong.Add(&tree->Count, -1);
+        IntrusiveList.Add(&tree->Free, &memcg->Sibling);
+        Css.Put(cpu, &parent->Css); // got by Create
+        return null;
     }
 
     /// <summary>Fills a group that nobody can find yet; the last store makes it findable.</summary>
@@ -60,6 +78,7 @@ public static unsafe class MemcgLife
         TestAndSetLock.Init(&memcg->MoveLock);
         Guarded<int>.Set(&memcg->Css.OnlineChildren, 0);
         Guarded<nint>.Set(&memcg->Css.OfflineFunction, (nint)(delegate*<in ThisCpu, Memcg*, void>)&OfflineDesigns<TC>);
+        Guarded<nint>.Set(&memcg->Css.FreeFunction, (nint)(delegate*<in ThisCpu, Memcg*, void>)&FreeDesigns<TC>);
         Guarded<nint>.Set(&memcg->Css.UsageFunction, (nint)(delegate*<Memcg*, long>)&UsageOf<TC>);
         Guarded<nint>.Set(&memcg->Css.LruFunction, (nint)(delegate*<in ThisCpu, Memcg*, bool, bool>)&EndLists<TC>);
         for (int cpu = 0; cpu < Guarded<int>.Get(&tree->Cpus); cpu++) MemcgStatCpu.Init(MemcgTree.Stat(tree, memcg, cpu));
@@ -77,6 +96,8 @@ public static unsafe class MemcgLife
     }
 
     private static void OfflineDesigns<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController => TC.OnOffline(cpu, memcg);
+
+    private static void FreeDesigns<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController => TC.KmemCssFree(cpu, memcg);
 
     private static bool EndLists<TC>(in ThisCpu cpu, Memcg* memcg, bool freed) where TC : struct, IMemoryController
     {
@@ -146,6 +167,7 @@ public static unsafe class MemcgLife
         MemcgTree* tree = Memcg.TreeOf(memcg);
         Memcg* parent = Memcg.ParentOf(memcg);
         PerCpuRef.Exit(&memcg->Css.Ref);
+        ((delegate*<in ThisCpu, Memcg*, void>)Guarded<nint>.Get(&memcg->Css.FreeFunction))(cpu, memcg);
         EndLists(cpu, memcg, freed: true);
         CloseBooks(tree, memcg);
         TreeLock.Acquire(cpu, &tree->Lock);
@@ -176,8 +198,10 @@ public static unsafe class MemcgLife
         if (online)
         {
             AtomicInt.Add(&memcg->Tasks, 1);
+            TreeLock.Acquire(cpu, &tree->CssSetLock); // a task changes its group under it; so did the reparenting of 2019
             Memcg* old = AtomicPtr<Memcg>.Exchange(&mm->Memcg, memcg);
-            if (old != null) AtomicInt.Add(&old->Tasks, -1);
+            TreeLock.Release(cpu, &tree->CssSetLock);
+            LeaveTasks(old);
         }
         TreeLock.Release(cpu, &tree->Lock);
         return online;
@@ -190,9 +214,16 @@ public static unsafe class MemcgLife
         if (memcg == null) return;
         MemcgTree* tree = Memcg.TreeOf(memcg);
         TreeLock.Acquire(cpu, &tree->Lock);
-        AtomicPtr<Memcg>.Store(&mm->Memcg, null);
-        AtomicInt.Add(&memcg->Tasks, -1);
+        TreeLock.Acquire(cpu, &tree->CssSetLock);
+        memcg = AtomicPtr<Memcg>.Exchange(&mm->Memcg, null); // may have moved since it was looked at
+        TreeLock.Release(cpu, &tree->CssSetLock);
+        LeaveTasks(memcg);
         TreeLock.Release(cpu, &tree->Lock);
+    }
+
+    private static void LeaveTasks(Memcg* memcg)
+    {
+        if (memcg != null && AtomicInt.AddReturn(&memcg->Tasks, -1) < 0) Bug.Fail("memcg: more tasks left than came", Guarded<int>.Get(&memcg->Id));
     }
 
     private static Memcg* OfSibling(ListHead* node) => (Memcg*)((byte*)node - Memcg.SiblingOffset);

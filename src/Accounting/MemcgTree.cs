@@ -51,6 +51,9 @@ public unsafe struct MemcgTree
     /// <summary>A: groups released while their own counter was not 0.</summary>
     [FieldOffset(184)] public AtomicLong DeadResidue;
 
+    /// <summary>L: css_set_lock: which group a task is in; inside <see cref="Lock"/>. Lists of mem_cgroup_ptr too (2019).</summary>
+    [FieldOffset(248)] public LockWord CssSetLock;
+
     /// <summary>I: the swap device (SwapDevice*), 0 without swap.</summary>
     [FieldOffset(192)] public Guarded<nint> Swap;
     /// <summary>I: the page cache (PageCache*).</summary>

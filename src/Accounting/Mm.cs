@@ -32,9 +32,9 @@ public static unsafe class Mm
     /// do_anonymous_page: a frame, a charge, a mapping, a place on the LRU, in this order, so that commit is the last thing that can see
     /// the page alone. entry is not mapped; only its owner faults it in. write makes the page dirty: without swap it cannot be reclaimed.
     /// </summary>
-    public static FaultResult Fault<TC>(in ThisCpu cpu, MmStruct* mm, long index, bool write, out Page* page) where TC : struct, IMemoryController
+    public static FaultResult Fault<TC>(in ThisCpu cpu, MmStruct* mm, long index, bool write) where TC : struct, IMemoryController
     {
-        page = Frames.Alloc(cpu, Gfp.Kernel);
+        Page* page = Frames.Alloc(cpu, Gfp.Kernel);
         if (page == null) return FaultResult.NoMemory;
         Memcg* memcg = Charging.MemcgOf(cpu, mm);
         if (!Charging.TryCharge<TC>(cpu, memcg, 1, Gfp.Kernel))
@@ -42,9 +42,11 @@ public static unsafe class Mm
             Css.Put(cpu, &memcg->Css);
             PageOps.PutAndTest(page);
             Frames.Free(cpu, page);
-            page = null;
             return FaultResult.OverLimit;
         }
+        // clear_user_highpage, of which the first line is kept: clearing 4 KiB would hide the accounting. Before anybody can find the page,
+        // because reclaim may take a clean one away as soon as it can be found.
+        Guarded<long>.Set((Guarded<long>*)MemMap.FrameOf(MemMap.Of(cpu), page), index);
         PageMapping.SetAnon(page, mm, index);
         PageOps.SetExclusive(page, PageFlags.SwapBacked | PageFlags.Uptodate | (write ? PageFlags.Dirty : 0));
         AtomicInt.Init(&page->MapCount, 1);

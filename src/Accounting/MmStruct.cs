@@ -19,7 +19,7 @@ public unsafe struct MmStruct
     /// <summary>Entries one lock guards.</summary>
     public const int EntriesPerLock = 512;
 
-    /// <summary>A: the group that pays; read under RCU. Holds a css reference, so the group stays online while the space is in it.</summary>
+    /// <summary>A: the group that pays; read under RCU. Counted in its Tasks: a group with a space in it cannot be removed.</summary>
     [FieldOffset(0)] public AtomicPtr<Memcg> Memcg;
     /// <summary>I: number of entries.</summary>
     [FieldOffset(8)] public Guarded<long> Entries;
@@ -32,7 +32,9 @@ public unsafe struct MmStruct
     [FieldOffset(32)] private Guarded<nint> family;
 
     /// <summary>Bytes of table and locks for a space of entries pages.</summary>
-    public static long TableBytes(long entries) => entries * 8 + (entries + EntriesPerLock - 1) / EntriesPerLock * CacheLine.Size;
+    public static long TableBytes(long entries) => LocksAt(entries) + (entries + EntriesPerLock - 1) / EntriesPerLock * CacheLine.Size;
+
+    private static long LocksAt(long entries) => (entries * 8 + CacheLine.Size - 1) & -CacheLine.Size;
 
     /// <summary>Makes an empty space in memory of <see cref="TableBytes"/> zeroed bytes.</summary>
     public static void Init(MmStruct* mm, long entries, byte* memory)
@@ -40,7 +42,7 @@ public unsafe struct MmStruct
         AtomicPtr<Accounting.Memcg>.Init(&mm->Memcg, null);
         Guarded<long>.Set(&mm->Entries, entries);
         GuardedPtr<GuardedPtr<Page>>.Set(&mm->Table, (GuardedPtr<Page>*)memory);
-        GuardedPtr<byte>.Set(&mm->Locks, memory + entries * 8);
+        GuardedPtr<byte>.Set(&mm->Locks, memory + LocksAt(entries));
         Guarded<nint>.Set(&mm->family, (nint)mm);
         for (long i = 0; i < entries; i++) GuardedPtr<Page>.Set(Entry(mm, i), null);
         for (long i = 0; i < entries; i += EntriesPerLock) PageTableLock.Init(LockOf(mm, i));

@@ -22,7 +22,7 @@ public static unsafe class MmSwap
             else if (write && Pte.IsPresent(pte)) PageOps.Set(pte, PageFlags.Dirty);
             PageTableLock.Release(cpu, ptl);
             if (Pte.IsPresent(pte)) return FaultResult.Mapped;
-            if (pte == null) return Mm.Fault<TC>(cpu, mm, index, write, out _);
+            if (pte == null) return Mm.Fault<TC>(cpu, mm, index, write);
             if (moving == null)
             {
                 if (TrySwapIn<TC>(cpu, mm, index, pte, write, out FaultResult result)) return result;
@@ -90,7 +90,7 @@ public static unsafe class MmSwap
         if (memcg != null) return memcg;
         using (new RcuReadGuard(cpu))
         {
-            memcg = TC.OwnerOf(page, out bool used);
+            memcg = TC.OwnerOf(cpu, page, out bool used);
             if (used && Css.TryGetOnline(cpu, &memcg->Css)) return memcg;
         }
         return Charging.MemcgOf(cpu, mm);

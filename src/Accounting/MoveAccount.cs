@@ -40,7 +40,7 @@ public static unsafe class MoveAccount
     /// <summary>The same for a page that the caller has isolated and locked, and will put back.</summary>
     public static MoveResult SwitchIsolated<TC>(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to) where TC : struct, IMemoryController
     {
-        if (from == to || TC.OwnerOf(page, out bool used) != from || !used) return MoveResult.Busy;
+        if (from == to || TC.OwnerOf(cpu, page, out bool used) != from || !used) return MoveResult.Busy;
         if (!Charging.TryCharge<TC>(cpu, to, 1, Gfp.NoWait)) return MoveResult.OverLimit;
         if (Switch<TC>(cpu, page, from, Memcg.IsRoot(to) ? null : to)) return MoveResult.Moved;
         Charging.Cancel<TC>(cpu, to, 1);

@@ -24,7 +24,7 @@ public unsafe ref struct PageStat
     public static PageStat Begin<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController
     {
         Rcu.ReadLock(cpu);
-        Memcg* owner = TC.OwnerOf(page, out bool used);
+        Memcg* owner = TC.OwnerOf(cpu, page, out bool used);
         if (!used) return new PageStat { memcg = null };
         if (AtomicInt.Load(&owner->Moving) == 0) return new PageStat { memcg = owner }; // (A) pairs with (B) in PageMover.cs
         return BeginSlow<TC>(cpu, page, owner);
@@ -37,7 +37,7 @@ public unsafe ref struct PageStat
         {
             Machine.IrqOff(); // end of writeback comes here from the irq role
             MoveLock.Acquire(cpu, &owner->MoveLock);
-            Memcg* now = TC.OwnerOf(page, out bool used);
+            Memcg* now = TC.OwnerOf(cpu, page, out bool used);
             if (used && now == owner) return new PageStat { memcg = owner, locked = true };
             MoveLock.Release(cpu, &owner->MoveLock);
             Machine.IrqOn();

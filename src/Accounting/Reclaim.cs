@@ -25,9 +25,10 @@ public static unsafe class Reclaim
         Writeback.CompleteOwn<TC>(cpu); // what the last round sent out is clean now (Linux: congestion_wait)
         MemcgTree* tree = Memcg.TreeOf(root);
         long freed = 0;
-        for (int id = 0; id < Guarded<int>.Get(&tree->Capacity) && freed < wanted; id++)
+        int capacity = Guarded<int>.Get(&tree->Capacity), own = Guarded<int>.Get(&root->Id);
+        for (int i = 0; i < capacity && freed < wanted; i++)
         {
-            Memcg* memcg = TryGet(cpu, tree, id, root);
+            Memcg* memcg = TryGet(cpu, tree, (own + i) % capacity, root); // root first: a leaf at its limit looks no further
             if (memcg == null) continue;
             for (int node = 0; node < Guarded<int>.Get(&tree->Nodes) && freed < wanted; node++)
                 freed += ShrinkNode<TC>(cpu, memcg, node, wanted - freed);

@@ -20,13 +20,16 @@ public sealed unsafe class HardwareMemory : IMemorySource
 {
     private readonly Func<MemoryUse, MemoryWish> wish;
     private readonly Func<NodeId, NodeId?> farthest;
+    private readonly Func<NodeId, NodeId?> nearest;
     private readonly List<MappedPart> parts = [];
 
     /// <summary>Maps nothing yet.</summary>
     /// <param name="wish">What each use gets.</param>
     /// <param name="farthest">The node with memory farthest from one, or null when there is no other: what "remote" means.</param>
-    public HardwareMemory(Func<MemoryUse, MemoryWish> wish, Func<NodeId, NodeId?>? farthest = null)
+    /// <param name="nearest">The node with memory nearest to one: what "local" means on a node that has CPUs and no memory. Null: each node has some.</param>
+    public HardwareMemory(Func<MemoryUse, MemoryWish> wish, Func<NodeId, NodeId?>? farthest = null, Func<NodeId, NodeId?>? nearest = null)
     {
+        this.nearest = nearest ?? (static node => node);
         this.wish = wish;
         this.farthest = farthest ?? (static _ => null);
     }
@@ -45,8 +48,9 @@ public sealed unsafe class HardwareMemory : IMemorySource
         foreach (MemoryPart part in parts)
         {
             // Neighbours of one node are one run: fake nodes do not need a mapping each.
-            if (runs.Count > 0 && runs[^1].Node == part.Node) runs[^1] = runs[^1] with { Bytes = runs[^1].Bytes + part.Bytes };
-            else runs.Add((part.Node, asked.Policy.On(part.Node, farthest(part.Node)), all, part.Bytes));
+            NodeId home = nearest(part.Node) ?? part.Node;
+            if (runs.Count > 0 && runs[^1].Node == home) runs[^1] = runs[^1] with { Bytes = runs[^1].Bytes + part.Bytes };
+            else runs.Add((home, asked.Policy.On(home, farthest(home)), all, part.Bytes));
             all += part.Bytes;
         }
         if (asked.Policy.Mode is not (NumaMode.Local or NumaMode.Remote)) runs = [(runs[0].Node, asked.Policy, 0, all)];

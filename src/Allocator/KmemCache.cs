@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Numerics;
 using MemcgNative.Native;
-using NodeLock = MemcgNative.Native.TestAndSetLock;
 
 namespace MemcgNative.Allocator;
 
@@ -31,46 +30,17 @@ public sealed unsafe class KmemCache
             throw new ArgumentException($"kmem cache {name}: alignment {alignBytes}; give a power of two up to {CacheLine.Size}", nameof(alignBytes));
         this.memory = memory;
         Name = name;
-
-        int align = Math.Max(alignBytes, 8);
-        int stride = Math.Max(RoundUp(RoundUp(objectBytes, 8) + (checkObjects ? 8 : 0), align), 16);
-        int perSlab = MemMap.FrameBytes / (stride + 1);
-        while (RoundUp(perSlab, align) + perSlab * stride > MemMap.FrameBytes) perSlab--;
-        int limit = objectBytes > 1024 ? 24 : objectBytes > 256 ? 54 : KmemCpu.Capacity; // enable_cpucache, 2.6.27
-
         int nodes = memory.Plan.Nodes.Count, cpus = memory.CpuCount;
-        int descriptor = KmemCacheState.NodesOffset + nodes * sizeof(KmemNode) + cpus * sizeof(nint);
         MemoryPart[] parts =
         [
-            new((nuint)RoundUp(descriptor, MemMap.FrameBytes), memory.Plan.Nodes[0].Physical),
+            new((nuint)RoundUp(KmemCacheSetup.DescriptorBytes(nodes, cpus), MemMap.FrameBytes), memory.Plan.Nodes[0].Physical),
             .. Enumerable.Range(0, cpus).Select(i => new MemoryPart(MemMap.FrameBytes, new NodeId(Guarded<int>.Get(&memory.Area(i)->NodeNumber)))),
         ];
         byte* block = memory.MapMore(parts, MemoryUse.Slab);
         State = (KmemCacheState*)block;
-        Guarded<int>.Set(&State->ObjectBytes, objectBytes);
-        Guarded<int>.Set(&State->Stride, stride);
-        Guarded<int>.Set(&State->PerSlab, perSlab);
-        Guarded<int>.Set(&State->FirstObject, RoundUp(perSlab, align));
-        Guarded<int>.Set(&State->Checked, checkObjects ? 1 : 0);
-        Guarded<int>.Set(&State->NrNodes, nodes);
-        Guarded<int>.Set(&State->NrCpus, cpus);
-        GuardedPtr<AllocatorState>.Set(&State->State, memory.State);
-        nint* table = (nint*)(block + KmemCacheState.NodesOffset + nodes * sizeof(KmemNode));
-        GuardedPtr<nint>.Set(&State->Cpus, table);
-        for (int i = 0; i < nodes; i++)
-        {
-            KmemNode* node = KmemCacheState.Node(State, i);
-            NodeLock.Init(&node->Lock);
-            IntrusiveList.Init(&node->Partial);
-            IntrusiveList.Init(&node->Full);
-        }
+        KmemCacheSetup.Init(State, memory.State, cpus, objectBytes, alignBytes, checkObjects);
         for (int i = 0; i < cpus; i++)
-        {
-            KmemCpu* own = (KmemCpu*)(block + parts[0].Bytes + (nuint)i * MemMap.FrameBytes);
-            Guarded<int>.Set(&own->Limit, limit);
-            Guarded<int>.Set(&own->Batch, (limit + 1) / 2);
-            table[Guarded<int>.Get(&memory.Area(i)->Index)] = (nint)own;
-        }
+            KmemCacheSetup.SetCpu(State, Guarded<int>.Get(&memory.Area(i)->Index), (KmemCpu*)(block + parts[0].Bytes + (nuint)i * MemMap.FrameBytes));
     }
 
     /// <summary>Name for messages.</summary>

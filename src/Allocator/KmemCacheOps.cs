@@ -35,6 +35,46 @@ public static unsafe class KmemCache<THook> where THook : struct, IKmemHook
         Push(in cpu, cache, (byte*)obj);
     }
 
+    /// <summary>kmem_cache_alloc_node: an object in a slab on node, or null. From another node's slabs it is taken without a stack, under the node's lock.</summary>
+    public static void* AllocOnNode(in ThisCpu cpu, KmemCacheState* cache, Node* node, Gfp gfp)
+    {
+        if (node == GuardedPtr<Node>.Get(&AllocatorCpu.Of(in cpu)->HomeNode)) return Alloc(in cpu, cache, gfp);
+        byte* room = stackalloc byte[sizeof(KmemCpu) + sizeof(nint)];
+        var single = (KmemCpu*)room;
+        Guarded<int>.Set(&single->Count, 0);
+        Guarded<int>.Set(&single->Batch, 1);
+        if (Fill(in cpu, cache, single, node) == 0 && !Grow(in cpu, cache, single, node, gfp | Gfp.ThisNode)) return null;
+        return HandOut(in cpu, cache, GuardedPtr<byte>.Get(KmemCpu.Entry(single, 0)), gfp);
+    }
+
+    /// <summary>
+    /// The cache is to hold no free objects from now on: every CPU empties its stack at its next poll point (this one now), keeps none
+    /// afterwards, and then calls emptied. Once per cache; whoever calls keeps the cache alive until the last CPU has called back.
+    /// </summary>
+    /// <remarks>Linux: kmem_cache_shrink of a dead cache with its cpu_partial and min_partial set to 0 (4.0, d6e0b7fa1186).</remarks>
+    public static void Deactivate(in ThisCpu cpu, KmemCacheState* cache, delegate*<in ThisCpu, KmemCacheState*, void> emptied)
+    {
+        int cpus = Guarded<int>.Get(&cache->NrCpus), self = cpu.Index; // read first: the last callback may end the cache
+        for (int i = 0; i < cpus; i++)
+        {
+            KmemCpu* stack = KmemCacheState.Cpu(cache, i);
+            Guarded<nint>.Set(&stack->Emptied, (nint)emptied);
+            CpuWork.Init(&stack->Work, &EmptyForGood);
+            if (i != self) CpuWork.Queue(CpuTable.Area(cpu.Table, i), &stack->Work);
+        }
+        EmptyForGood(in cpu, &KmemCacheState.Cpu(cache, self)->Work);
+    }
+
+    private static void EmptyForGood(in ThisCpu cpu, CpuWork* work)
+    {
+        var stack = (KmemCpu*)((byte*)work - KmemCpu.WorkOffset);
+        KmemCacheState* cache = GuardedPtr<KmemCacheState>.Get(&stack->Cache);
+        DrainStack(in cpu, cache, stack);
+        Guarded<int>.Set(&stack->Limit, 1);
+        Guarded<int>.Set(&stack->Batch, 1);
+        ((delegate*<in ThisCpu, KmemCacheState*, void>)Guarded<nint>.Get(&stack->Emptied))(in cpu, cache);
+    }
+
     /// <summary>Returns every object on this CPU's stack to its slab. For a CPU that leaves, and before slabs are counted.</summary>
     public static void DrainLocal(in ThisCpu cpu, KmemCacheState* cache) => DrainStack(in cpu, cache, KmemCacheState.Cpu(cache, cpu.Index));
 
@@ -60,6 +100,12 @@ public static unsafe class KmemCache<THook> where THook : struct, IKmemHook
         if (count == 0 && (count = Refill(in cpu, cache, own, gfp)) == 0) return null;
         byte* obj = GuardedPtr<byte>.Get(KmemCpu.Entry(own, --count));
         Guarded<int>.Set(&own->Count, count);
+        return HandOut(in cpu, cache, obj, gfp);
+    }
+
+    /// <summary>The object leaves the cache: looked at, paid for, cleared.</summary>
+    private static void* HandOut(in ThisCpu cpu, KmemCacheState* cache, byte* obj, Gfp gfp)
+    {
         Machine.OnAlloc(obj, (nuint)Guarded<int>.Get(&cache->ObjectBytes));
         bool isChecked = Guarded<int>.Get(&cache->Checked) != 0;
         if (isChecked) KmemObject.Revive(cache, obj);

@@ -33,10 +33,21 @@ public unsafe struct KmemCacheState
     [FieldOffset(32)] public GuardedPtr<nint> Cpus;
     /// <summary>I: number of CPUs.</summary>
     [FieldOffset(40)] public Guarded<int> NrCpus;
+    /// <summary>I: what the room above keeps about this cache; opaque here.</summary>
+    [FieldOffset(48)] public GuardedPtr<byte> User;
 
     /// <summary>A CPU's stack of objects.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static KmemCpu* Cpu(KmemCacheState* cache, int cpuIndex) => (KmemCpu*)Machine.Plain(GuardedPtr<nint>.Get(&cache->Cpus) + cpuIndex, "", 0);
+
+    /// <summary>The cache of an object's slab: its struct page names it (page->slab_cache).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static KmemCacheState* Of(Page* slab) => (KmemCacheState*)AtomicLong.Load(&slab->Mapping);
+
+    /// <summary>obj_to_index: which of its slab's objects this is; frame is the slab's first byte.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int IndexOf(KmemCacheState* cache, byte* frame, void* obj) =>
+        (int)((uint)((byte*)obj - frame - Guarded<int>.Get(&cache->FirstObject)) / (uint)Guarded<int>.Get(&cache->Stride));
 
     /// <summary>The slabs of a node, by its dense index.</summary>
     public static KmemNode* Node(KmemCacheState* cache, int nodeIndex) => (KmemNode*)((byte*)cache + NodesOffset) + nodeIndex;
@@ -67,15 +78,22 @@ public unsafe struct KmemCpu
     /// <summary>Bytes of one with its entries.</summary>
     public const int Bytes = 1024;
     private const int EntriesOffset = 64;
+    internal const int WorkOffset = 16;
     /// <summary>Entries there is room for: SLAB's largest limit.</summary>
     public const int Capacity = (Bytes - EntriesOffset) / 8;
 
     /// <summary>C: objects on the stack.</summary>
     [FieldOffset(0)] public Guarded<int> Count;
-    /// <summary>I: Count at which a free flushes.</summary>
+    /// <summary>C: Count at which a free flushes; 1 once the cache is deactivated, so that an empty slab never waits on a stack (D17).</summary>
     [FieldOffset(4)] public Guarded<int> Limit;
-    /// <summary>I: objects per refill and flush.</summary>
+    /// <summary>C: objects per refill and flush.</summary>
     [FieldOffset(8)] public Guarded<int> Batch;
+    /// <summary>A: another CPU's request to keep nothing here any more.</summary>
+    [FieldOffset(WorkOffset)] public CpuWork Work;
+    /// <summary>I: the cache, for whoever finds the stack through its work.</summary>
+    [FieldOffset(40)] public GuardedPtr<KmemCacheState> Cache;
+    /// <summary>L (the deactivation, published by the work's queue): delegate*&lt;in ThisCpu, KmemCacheState*, void&gt; called when the stack is empty for good.</summary>
+    [FieldOffset(48)] public Guarded<nint> Emptied;
 
     /// <summary>The i-th object, oldest first.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

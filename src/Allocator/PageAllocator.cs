@@ -22,6 +22,7 @@ public static unsafe class PageAllocator<THook> where THook : struct, IPageAlloc
     [MethodImpl(Inline)]
     public static Page* Alloc(in ThisCpu cpu, Gfp gfp, Order order = default)
     {
+        if (FaultPoint.PageAlloc) return null;
         if ((order.Value | (int)(gfp & (Gfp.Zero | Gfp.Account))) != 0)
             return AllocSlow(in cpu, GuardedPtr<Node>.Get(&AllocatorCpu.Of(in cpu)->HomeNode), gfp, order);
         PerCpuPages* list = GuardedPtr<PerCpuPages>.Get(&AllocatorCpu.Of(in cpu)->Home);
@@ -34,7 +35,8 @@ public static unsafe class PageAllocator<THook> where THook : struct, IPageAlloc
     }
 
     /// <summary>alloc_pages_node: node first, then its zonelist; with Gfp.ThisNode the node or null.</summary>
-    public static Page* AllocOnNode(in ThisCpu cpu, Node* node, Gfp gfp, Order order = default) => AllocSlow(in cpu, node, gfp, order);
+    public static Page* AllocOnNode(in ThisCpu cpu, Node* node, Gfp gfp, Order order = default) =>
+        FaultPoint.PageAlloc ? null : AllocSlow(in cpu, node, gfp, order);
 
     /// <summary>__free_pages of a page whose last reference is gone. order is what it was allocated with.</summary>
     [MethodImpl(Inline)]

@@ -17,5 +17,6 @@ internal static class Cases
 
     /// <summary>The cases of an id, a name or a prefix of a name ending at a slash.</summary>
     public static IReadOnlyList<Case> Find(string name, string? design) =>
-        [.. All.Where(c => (c.Id.Equals(name, StringComparison.OrdinalIgnoreCase) || c.Name.Equals(name, StringComparison.OrdinalIgnoreCase) || c.Name.StartsWith(name + "/", StringComparison.OrdinalIgnoreCase)) && (design is null || c.Design == design))];
+        [.. All.Where(c => (c.Id.Equals(name, StringComparison.OrdinalIgnoreCase) || c.Name.Equals(name, StringComparison.OrdinalIgnoreCase)
+            || c.Name.StartsWith(name + "/", StringComparison.OrdinalIgnoreCase)) && (design is null || c.Design == design))];
 }

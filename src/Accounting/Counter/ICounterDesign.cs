@@ -19,6 +19,19 @@ public unsafe interface IChargePin
     static abstract void OnStockDropped(in ThisCpu cpu, Memcg* memcg);
 }
 
+/// <summary>No reference is tied to counted pages: what kernel memory uses, whose owners hold a dead group up or do not, by their own design (5.3, 5.9).</summary>
+public readonly unsafe struct NoPin : IChargePin
+{
+    /// <inheritdoc/>
+    public static void OnCounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
+    /// <inheritdoc/>
+    public static void OnUncounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
+    /// <inheritdoc/>
+    public static void OnStockCached(in ThisCpu cpu, Memcg* memcg) { }
+    /// <inheritdoc/>
+    public static void OnStockDropped(in ThisCpu cpu, Memcg* memcg) { }
+}
+
 /// <summary>How is a hierarchy of limits charged? All amounts are pages.</summary>
 public unsafe interface ICounterDesign
 {
@@ -38,6 +51,11 @@ public unsafe interface ICounterDesign
     static abstract void Cancel<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin;
     /// <summary>Takes pages off the counters of memcg and every ancestor.</summary>
     static abstract void Uncharge<TPin>(in ThisCpu cpu, Memcg* memcg, int memory, int memsw) where TPin : struct, IChargePin;
+
+    /// <summary>Charges the kmem counter of memcg and every ancestor, or nothing and says who refused. Memory is charged beside it (see Charging.TryChargeKmem).</summary>
+    static abstract bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused);
+    /// <summary>Takes pages off the kmem counter of memcg and every ancestor.</summary>
+    static abstract void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages);
 
     /// <summary>Empties stocks of root's subtree: this CPU's at once, the others' at their next poll. Nobody waits (F8).</summary>
     static abstract void DrainAll<TPin>(in ThisCpu cpu, Memcg* root) where TPin : struct, IChargePin;

@@ -241,6 +241,13 @@ public readonly unsafe struct PageCounter<TLayout> : ICounterDesign where TLayou
     }
 
     /// <inheritdoc/>
+    public static bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) =>
+        TryCharge(Of(memcg, CounterKind.Kmem), pages, out void* at) || Refuse(at, CounterKind.Kmem, ref refused);
+
+    /// <inheritdoc/>
+    public static void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages) => Uncharge(Of(memcg, CounterKind.Kmem), pages);
+
+    /// <inheritdoc/>
     public static void DrainAll<TPin>(in ThisCpu cpu, Memcg* root) where TPin : struct, IChargePin { }
 
     /// <inheritdoc/>

@@ -63,6 +63,11 @@ public readonly unsafe struct Stocked<TCounter, TStock> : ICounterDesign where T
         TCounter.Uncharge<TPin>(cpu, memcg, memory, memsw);
 
     /// <inheritdoc/>
+    public static bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) => TCounter.TryChargeKmem(cpu, memcg, pages, ref refused);
+    /// <inheritdoc/>
+    public static void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages) => TCounter.UnchargeKmem(cpu, memcg, pages);
+
+    /// <inheritdoc/>
     public static void DrainAll<TPin>(in ThisCpu cpu, Memcg* root) where TPin : struct, IChargePin
     {
         TStock.Drain<TCounter, TPin>(cpu, root);

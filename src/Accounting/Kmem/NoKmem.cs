@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+using MemcgNative.Allocator;
 using MemcgNative.Native;
 
 namespace MemcgNative.Accounting;
@@ -11,9 +12,9 @@ public readonly unsafe struct NoKmem : IKmemDesign
     /// <inheritdoc/>
     public static void InitMemcg(Memcg* memcg, Memcg* parent) { }
     /// <inheritdoc/>
-    public static void InitMemcgNode(MemcgNode* memcgNode) { }
+    public static void* Alloc<TC>(in ThisCpu cpu, SlabCache* cache, Memcg* memcg, Gfp gfp) where TC : struct, IMemoryController =>
+        KmemCache<SlabHook<TC>>.Alloc(in cpu, SlabCache.StateOf(cache), gfp);
     /// <inheritdoc/>
-    public static void InitCpu(CpuArea* area) { }
-    /// <inheritdoc/>
-    public static void OnOffline<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController { }
+    public static void Free<TC>(in ThisCpu cpu, Page* slab, void* obj) where TC : struct, IMemoryController =>
+        KmemCache<SlabHook<TC>>.Free(in cpu, KmemCacheState.Of(slab), obj);
 }

@@ -104,6 +104,15 @@ public unsafe interface ILruDesign
         if (PageOps.PutAndTest(page)) Bug.Fail("lru: the caller's reference was lost while its page changed owner (page)", (long)page);
     }
 
+    /// <summary>Are pages on the zone's list and on their group's at once? Then the root's lists are the zone's own and hold every page.</summary>
+    static virtual bool Twin => false;
+    /// <summary>Seam: node is a page_cgroup that has just become its page's; runs inside the PageCgroup axis' critical section, where it has one.</summary>
+    static virtual void OnNodeOwned<TPc>(in ThisCpu cpu, ListHead* node) where TPc : struct, IPageCgroupDesign { }
+    /// <summary>Seam: these page_cgroups are about to be freed, or their pages to have none; n is at most 16.</summary>
+    static virtual void OnNodesDisowned<TPc>(in ThisCpu cpu, ListHead** nodes, int n) where TPc : struct, IPageCgroupDesign { }
+    /// <summary>The line that <see cref="OnNodeOwned{TPc}"/> will write for a page of memcg on node, or null.</summary>
+    static virtual void* LineOf(Memcg* memcg, int node) => null;
+
     /// <summary>Pages counted on one list.</summary>
     static abstract long Count(Memcg* memcg, int node, LruList list);
     /// <summary>Adds a line for each count that differs from its walk and each page whose owner is not the list's (B-I1 to B-I7).</summary>

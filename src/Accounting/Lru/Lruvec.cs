@@ -21,15 +21,15 @@ public unsafe struct Lruvec
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
     [FieldOffset(0)] private ListHead head;
-    [FieldOffset(80)] private Guarded<long> count;
+    [FieldOffset(80)] private AtomicLong count;
 
     /// <summary>L: head of one list.</summary>
     [MethodImpl(Inline)]
     public static ListHead* Head(Lruvec* v, LruList list) => &v->head + (int)list;
 
-    /// <summary>Length of one list in pages.</summary>
+    /// <summary>Length of one list in pages: exact under the lock; reclaim reads it without, and may be off by what the holder does.</summary>
     [MethodImpl(Inline)]
-    public static long Count(Lruvec* v, LruList list) => Guarded<long>.Get(&v->count + (int)list);
+    public static long Count(Lruvec* v, LruList list) => AtomicLong.RacyLoad(&v->count + (int)list);
 
     /// <summary>Five empty lists.</summary>
     public static void Init(Lruvec* v)
@@ -37,7 +37,7 @@ public unsafe struct Lruvec
         for (LruList list = 0; list <= LruList.Unevictable; list++)
         {
             IntrusiveList.Init(Head(v, list));
-            Guarded<long>.Set(&v->count + (int)list, 0);
+            AtomicLong.Init(&v->count + (int)list, 0);
         }
     }
 
@@ -79,11 +79,11 @@ public unsafe struct Lruvec
     {
         long now = Count(v, list) + pages;
         if (now < 0) Bug.Fail("lru: list shorter than what is taken off it (list, length after)", (long)list, now);
-        Guarded<long>.Set(&v->count + (int)list, now);
+        AtomicLong.RacyStore(&v->count + (int)list, now);
     }
 
     /// <summary>Walks every list under the caller's lock: links agree, lengths are right, each page is on the list its flags name and owner accepts it.</summary>
-    public static void Check<TPc>(Lruvec* v, Memcg* memcg, int node, ICollection<string> wrong) where TPc : struct, IPageCgroupDesign
+    public static void Check<TPc>(in ThisCpu cpu, Lruvec* v, Memcg* memcg, int node, ICollection<string> wrong) where TPc : struct, IPageCgroupDesign
     {
         int id = Guarded<int>.Get(&memcg->Id);
         for (LruList list = 0; list <= LruList.Unevictable; list++)
@@ -97,7 +97,7 @@ public unsafe struct Lruvec
                 if ((flags & PageFlags.Lru) == 0) wrong.Add($"lru: group {id} node {node} {list}: page {(nint)page:x} without the LRU bit");
                 if (ListOf(flags) != list) wrong.Add($"lru: group {id} node {node} {list}: page {(nint)page:x} belongs on {ListOf(flags)}");
                 if (PageFlags.NodeIndex(flags) != node) wrong.Add($"lru: group {id} node {node} {list}: page {(nint)page:x} is of node {PageFlags.NodeIndex(flags)}");
-                Memcg* owner = TPc.OwnerOf(page, out _);
+                Memcg* owner = TPc.OwnerOf(cpu, page, out _);
                 if (owner == null) owner = MemcgTree.Root(Memcg.TreeOf(memcg));
                 if (owner != memcg) wrong.Add($"lru: group {id} node {node} {list}: page {(nint)page:x} belongs to group {Guarded<int>.Get(&owner->Id)}");
             }

@@ -70,7 +70,7 @@ public readonly unsafe struct Lruvecs<TLock, TFind> : ILruDesign where TLock : s
     [MethodImpl(Inline)]
     private static LruvecNode* Of<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign
     {
-        Memcg* owner = TPc.OwnerOf(page, out _);
+        Memcg* owner = TPc.OwnerOf(cpu, page, out _);
         if (owner == null) owner = MemcgTree.Root(GuardedPtr<MemcgTree>.Get(&AccountingCpu.Of(cpu)->Tree));
         return Of(owner, PageOps.NodeIndex(page));
     }
@@ -328,7 +328,7 @@ public readonly unsafe struct Lruvecs<TLock, TFind> : ILruDesign where TLock : s
     {
         LruvecNode* vec = Of(memcg, node);
         if (TLock.IsHeld(&vec->Lock)) wrong.Add($"lruvec: group {Guarded<int>.Get(&memcg->Id)} node {node}: lock held at quiescence");
-        else Lruvec.Check<TPc>(&vec->Vec, memcg, node, wrong);
+        else Lruvec.Check<TPc>(cpu, &vec->Vec, memcg, node, wrong);
     }
 }
 

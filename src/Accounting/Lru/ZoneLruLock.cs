@@ -34,9 +34,12 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
 
     /// <summary>page to lruvec: the owner's, or the root's when nobody owns the page (mem_cgroup_page_lruvec).</summary>
     [MethodImpl(Inline)]
-    private static Lruvec* VecOf<TPc>(in ThisCpu cpu, Page* page, int node) where TPc : struct, IPageCgroupDesign
+    private static Lruvec* VecOf<TPc>(in ThisCpu cpu, Page* page, int node) where TPc : struct, IPageCgroupDesign =>
+        VecOf(cpu, TPc.OwnerOf(cpu, page, out _), node);
+
+    [MethodImpl(Inline)]
+    private static Lruvec* VecOf(in ThisCpu cpu, Memcg* owner, int node)
     {
-        Memcg* owner = TPc.OwnerOf(page, out _);
         if (owner == null) owner = MemcgTree.Root(GuardedPtr<MemcgTree>.Get(&AccountingCpu.Of(cpu)->Tree));
         return Vec(owner, node);
     }
@@ -113,9 +116,8 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     {
         long flags = AtomicLong.Load(&page->Flags);
         if ((flags & PageFlags.Lru) != 0) Bug.Fail("lru: page added twice (page, flags)", (long)page, flags);
-        Lruvec* vec = VecOf<TPc>(cpu, page, node); // before the bit: off the lists, an owner that no longer pays means nothing
         PageOps.Set(page, PageFlags.Lru);
-        Lruvec.Add(vec, page, Lruvec.ListOf(flags));
+        Lruvec.Add(VecOf(cpu, TPc.OwnerAtAdd<TPc>(cpu, page), node), page, Lruvec.ListOf(flags));
     }
 
     /// <inheritdoc/>
@@ -219,7 +221,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
         bool listed = (flags & PageFlags.Lru) != 0;
         if (listed) Lruvec.Delete(VecOf<TPc>(cpu, page, node), page, Lruvec.ListOf(flags));
         change.Run(cpu, page);
-        if (listed) Lruvec.Add(VecOf<TPc>(cpu, page, node), page, Lruvec.ListOf(flags));
+        if (listed) Lruvec.Add(VecOf(cpu, TPc.OwnerAtAdd<TPc>(cpu, page), node), page, Lruvec.ListOf(flags));
         hold.Unlock(cpu);
     }
 
@@ -254,7 +256,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     {
         ZoneLruState* zone = Zone(cpu, node);
         TLock.Acquire(cpu, &zone->Lock);
-        Lruvec.Check<TPc>(Vec(memcg, node), memcg, node, wrong);
+        Lruvec.Check<TPc>(cpu, Vec(memcg, node), memcg, node, wrong);
         TLock.Release(cpu, &zone->Lock);
     }
 }

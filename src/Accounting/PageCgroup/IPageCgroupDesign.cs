@@ -5,7 +5,7 @@ using MemcgNative.Native;
 namespace MemcgNative.Accounting;
 
 /// <summary>How do two CPUs agree on who owns a page?</summary>
-public unsafe interface IPageCgroupDesign
+public unsafe partial interface IPageCgroupDesign
 {
     /// <summary>Name users choose it by.</summary>
     static abstract string Name { get; }
@@ -31,7 +31,7 @@ public unsafe interface IPageCgroupDesign
     static abstract bool TryClear<TLru>(in ThisCpu cpu, Page* page, UnchargeType type, out Memcg* owner, out ClearedCharge charge) where TLru : struct, ILruDesign;
 
     /// <summary>The page's owner; used says whether it is charged. Who may call it when is the design's; every list design uses it for page to book.</summary>
-    static abstract Memcg* OwnerOf(Page* page, out bool used);
+    static abstract Memcg* OwnerOf(in ThisCpu cpu, Page* page, out bool used);
 
     // Verbs only some answers do in their own way. The defaults compose the two above; their callers exclude everyone else from the page.
 
@@ -63,7 +63,7 @@ public unsafe interface IPageCgroupDesign
         where TSelf : struct, IPageCgroupDesign where TLru : struct, ILruDesign
     {
         charge = default;
-        if (TSelf.OwnerOf(page, out bool used) != from || !used) return false;
+        if (TSelf.OwnerOf(cpu, page, out bool used) != from || !used) return false;
         bool anon = PageMapping.IsAnon(page);
         if (!TSelf.TryClear<TLru>(cpu, page, UnchargeType.Force, out _, out charge)) return false;
         return to == null || TSelf.Commit<TLru>(cpu, page, to, anon);

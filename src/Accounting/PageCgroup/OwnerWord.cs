@@ -80,7 +80,7 @@ public readonly unsafe struct OwnerWord : IPageCgroupDesign
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Memcg* OwnerOf(Page* page, out bool used)
+    public static Memcg* OwnerOf(in ThisCpu cpu, Page* page, out bool used)
     {
         var owner = (Memcg*)AtomicLong.Load(&page->Memcg);
         used = owner != null;

@@ -37,7 +37,7 @@ internal static unsafe class PageMover
         Mm.LruAddDrain<TC>(cpu);
         LruDrain.AskOthers(cpu);
         long moved = MoveLists<TC, TTarget>(cpu, memcg);
-        if (TC.Usage(memcg, CounterKind.Memory) == 0 && Listed<TC>(memcg) == 0)
+        if (TC.Usage(memcg, CounterKind.Memory) == TC.Usage(memcg, CounterKind.Kmem) && Listed<TC>(memcg) == 0)
         {
             AtomicInt.Add(&memcg->Moving, -1);
             Css.Put(cpu, &memcg->Css); // got by Start

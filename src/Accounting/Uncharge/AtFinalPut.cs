@@ -49,8 +49,12 @@ public readonly unsafe struct AtFinalPut : IUnchargeDesign
         for (; at < n; at++)
         {
             Page* page = pages[at];
-            Memcg* of = TC.OwnerOf(page, out bool used);
-            if (!used) continue;
+            Memcg* of = TC.OwnerOf(cpu, page, out bool used);
+            if (!used)
+            {
+                if (of != null) TC.TryClear(cpu, page, UnchargeType.FinalPut, out _, out _); // named and not charged: left by a migration (C-I9)
+                continue;
+            }
             if (of != owner)
             {
                 if (owner != null) break;
@@ -70,7 +74,7 @@ public readonly unsafe struct AtFinalPut : IUnchargeDesign
     /// <remarks>A page still charged since before it was swapped out needs nothing: the page lock keeps it so (try_charge returns no group).</remarks>
     public static bool ChargesSwapIn<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController
     {
-        TC.OwnerOf(page, out bool used);
+        TC.OwnerOf(cpu, page, out bool used);
         return !used;
     }
 
@@ -105,9 +109,9 @@ public readonly unsafe struct AtFinalPut : IUnchargeDesign
     /// </summary>
     private static void Migrate<TC>(in ThisCpu cpu, Page* old, Page* page, bool lrucare) where TC : struct, IMemoryController
     {
-        TC.OwnerOf(page, out bool used);
+        TC.OwnerOf(cpu, page, out bool used);
         if (used) return;
-        TC.OwnerOf(old, out used);
+        TC.OwnerOf(cpu, old, out used);
         if (used) TC.MoveCharge(cpu, old, page, lrucare);
     }
 

@@ -127,7 +127,7 @@ public readonly unsafe struct AtUnmap<TForm> : IUnchargeDesign where TForm : str
     /// <inheritdoc/>
     public static bool OnMigratePrepare<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController
     {
-        Memcg* owner = TC.OwnerOf(old, out bool used); // stable: the page is locked and isolated, so no mover has it (C10)
+        Memcg* owner = TC.OwnerOf(cpu, old, out bool used); // stable: the page is locked and isolated, so no mover has it (C10)
         if (!used) return true;
         bool anon = PageMapping.IsAnon(old);
         if (TForm.MigrationCharges)
@@ -161,7 +161,7 @@ public readonly unsafe struct AtUnmap<TForm> : IUnchargeDesign where TForm : str
     /// <inheritdoc/>
     public static void OnReplaced<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController
     {
-        TC.OwnerOf(page, out bool used);
+        TC.OwnerOf(cpu, page, out bool used);
         if (used) Uncharge<TC>(cpu, old, UnchargeType.Cache); // page cache that replaces page cache keeps its own charge (C8)
         else TC.MoveCharge(cpu, old, page, lrucare: true);
     }

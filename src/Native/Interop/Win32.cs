@@ -16,6 +16,9 @@ internal static unsafe partial class Windows
     [LibraryImport("kernel32")]
     public static partial void* VirtualAlloc(void* lpAddress, nuint dwSize, uint flAllocationType, uint flProtect);
 
+    [LibraryImport("kernel32")]
+    public static partial BOOL VirtualProtect(void* lpAddress, nuint dwSize, uint flNewProtect, uint* lpflOldProtect);
+
     [LibraryImport("kernelbase")]
     public static partial void* VirtualAlloc2(HANDLE Process, void* BaseAddress, nuint Size, uint AllocationType, uint PageProtection,
         MEM_EXTENDED_PARAMETER* ExtendedParameters, uint ParameterCount);

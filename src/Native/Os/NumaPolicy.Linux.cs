@@ -23,6 +23,7 @@ public sealed unsafe partial class NumaPolicy
                 return "MPOL_PREFERRED by the kernel";
             case NumaMode.Bind:
                 Mbind(start, bytes, Libc.MPOL_BIND, Nodes);
+                if (!region.Pages.IsHugeTlb && NoRoom(bytes) is { } full) throw full;
                 return "MPOL_BIND by the kernel";
             case NumaMode.Interleave:
                 Mbind(start, bytes, Libc.MPOL_INTERLEAVE, Nodes);
@@ -33,6 +34,20 @@ public sealed unsafe partial class NumaPolicy
             default:
                 return ApplyWeighted(start, bytes, region.Pages);
         }
+    }
+
+    /// <summary>A strict policy whose nodes are full ends in the OOM killer and not in an error of the fault: so ask before.</summary>
+    internal OsException? NoRoom(nuint bytes, string root = "/")
+    {
+        long room = 0;
+        foreach (NodeId node in Nodes)
+        {
+            if (NodeMemory.AvailableBytes(node, root) is not { } has) return null;
+            room += has;
+        }
+        return (long)bytes <= room / 64 * 63 ? null : new OsException("mbind", Errno.ENOMEM,
+            $"--mem {Text}: {VirtualRegion.Size(bytes)} wanted, node{(Nodes.Count == 1 ? "" : "s")} {string.Join(',', Nodes)} can give {VirtualRegion.Size((nuint)room)}",
+            "Ask for less, or for more nodes");
     }
 
     /// <summary>The kernel's weights are one table for the whole machine, which is not ours to write: it is used where it already says what was asked.</summary>

@@ -13,7 +13,9 @@ internal static unsafe partial class OsCalls
         int fault = OsFault.Enter(OsCall.Mmap);
         if (fault != 0) return -fault;
         void* p = Libc.mmap(hint, bytes, prot, flags, -1, 0);
-        return (nint)p != -1 ? (nint)p : -Marshal.GetLastPInvokeError();
+        if ((nint)p == -1) return -Marshal.GetLastPInvokeError();
+        OsFault.Mapped((long)bytes);
+        return (nint)p;
     }
 
     /// <summary>munmap(2).</summary>
@@ -21,7 +23,9 @@ internal static unsafe partial class OsCalls
     public static int Munmap(void* p, nuint bytes)
     {
         int fault = OsFault.Enter(OsCall.Munmap);
-        return fault != 0 ? -fault : Result(Libc.munmap(p, bytes));
+        int result = fault != 0 ? -fault : Result(Libc.munmap(p, bytes));
+        if (result == 0) OsFault.Mapped(-(long)bytes);
+        return result;
     }
 
     /// <summary>mprotect(2).</summary>

@@ -66,6 +66,8 @@ public static unsafe class OsFault
     private static readonly AtomicInt* counts =
         (AtomicInt*)NativeMemory.AllocZeroed((nuint)Enum.GetValues<OsCall>().Length, (nuint)sizeof(AtomicInt));
 
+    private static readonly AtomicLong* mapped = (AtomicLong*)NativeMemory.AllocZeroed((nuint)sizeof(AtomicLong));
+
     /// <summary>The variable <see cref="ArmFromEnvironment"/> reads.</summary>
     public const string Variable = "MEMCGNATIVE_OSFAULT";
 
@@ -73,6 +75,12 @@ public static unsafe class OsFault
 
     /// <summary>Calls of this kind so far, failed ones included.</summary>
     public static int Count(OsCall call) => AtomicInt.Load(counts + (int)call);
+
+    /// <summary>Bytes this program has mapped by itself and not given back.</summary>
+    public static long MappedBytes => AtomicLong.Load(mapped);
+
+    /// <summary>Bytes were mapped, or less than 0: given back.</summary>
+    internal static void Mapped(long bytes) => AtomicLong.Add(mapped, bytes);
 
     /// <summary>The nth call from now on (1 = the next) returns errno without reaching the kernel.</summary>
     public static void Arm(OsCall call, int nth, int errno)

@@ -10,7 +10,7 @@ public sealed unsafe partial class Placement
     private const int Chunk = 16384;
 
     [SupportedOSPlatform("linux")]
-    private static Placement OfLinux(byte* start, nuint bytes, PageKind kind)
+    private static Placement OfLinux(byte* start, nuint bytes, PageKind kind, Action? between)
     {
         nuint frame = kind.IsHugeTlb ? kind.Bytes : SystemFacts.PageBytes;
         long frames = (long)(bytes / frame), absent = 0;
@@ -21,6 +21,7 @@ public sealed unsafe partial class Placement
         int[] status = new int[Chunk];
         for (long first = 0; first < frames; first += Chunk)
         {
+            between?.Invoke();
             int n = (int)Math.Min(Chunk, frames - first);
             for (int i = 0; i < n; i++) pages[i] = start + (nuint)(first + i) * frame;
             int r;

@@ -44,21 +44,21 @@ public sealed unsafe partial class Placement
     /// <summary>Frames in all, present or not.</summary>
     public long Frames => (long)(RegionBytes / FrameBytes);
 
-    /// <summary>Asks the system. Takes about 1 us per frame.</summary>
+    /// <summary>Asks the system. Takes about 1 us per frame; between is called between chunks, and what it throws ends the work.</summary>
     /// <exception cref="OsException">The question itself failed (not when it is merely forbidden: then the verdict is unverified).</exception>
-    public static Placement Of(VirtualRegion region)
+    public static Placement Of(VirtualRegion region, Action? between = null)
     {
         ArgumentNullException.ThrowIfNull(region);
-        return Of(region, 0, region.Bytes);
+        return Of(region, 0, region.Bytes, between);
     }
 
     /// <summary>As above for a part that has a policy of its own; whole pages.</summary>
     /// <exception cref="OsException">As above.</exception>
-    public static Placement Of(VirtualRegion region, nuint offset, nuint bytes)
+    public static Placement Of(VirtualRegion region, nuint offset, nuint bytes, Action? between = null)
     {
         ArgumentNullException.ThrowIfNull(region);
         byte* start = region.Range(offset, bytes);
-        return OperatingSystem.IsLinux() ? OfLinux(start, bytes, region.Pages)
+        return OperatingSystem.IsLinux() ? OfLinux(start, bytes, region.Pages, between)
             : OperatingSystem.IsWindows() ? OfWindows(start, bytes, region.Pages)
             : throw VirtualRegion.NotHere("placement");
     }
@@ -108,8 +108,8 @@ public sealed unsafe partial class Placement
     {
         if (policy.ExpectedShares() is { } shares)
         {
-            // One node: every frame. Several: each share within the tolerance, or within one frame where there are few.
-            double slack = shares.Count == 1 ? 0 : Math.Max(tolerance * Frames, 1);
+            // One node: every frame. Several: each share within the tolerance, or within one page of the kind where there are few; a THP lands whole.
+            double slack = shares.Count == 1 ? 0 : Math.Max(tolerance * Frames, Math.Max(1, Pages.Bytes / FrameBytes));
             foreach ((NodeId node, long frames) in Found)
                 if (!shares.ContainsKey(node) && frames > 0) return false;
             return shares.All(s => Math.Abs(On(s.Key) - s.Value * Frames) <= slack + 1e-6);

@@ -55,13 +55,17 @@ public sealed unsafe partial class VirtualRegion : IDisposable
         return new VirtualRegion(start, length, pages) { BoundNodes = nodes is { Count: > 0 } ? nodes : null };
     }
 
+    /// <summary>Bytes committed between two calls of <c>between</c>.</summary>
+    private const nuint ChunkBytes = 256 << 20;
+
     /// <summary>Reserves, binds and commits in one go, with the first kind of the wish list that can be had; the last refusal when none can.</summary>
     /// <param name="bytes">Length wanted; more than 0.</param>
     /// <param name="wish">Kinds of page, best first.</param>
     /// <param name="policy">Where the pages are to be born.</param>
     /// <param name="how">How the policy was applied, in words for the result.</param>
+    /// <param name="between">Called between chunks; what it throws ends the work.</param>
     /// <exception cref="OsException">No kind of the list can be had.</exception>
-    public static VirtualRegion Map(nuint bytes, IReadOnlyList<PageKind> wish, NumaPolicy policy, out string how)
+    public static VirtualRegion Map(nuint bytes, IReadOnlyList<PageKind> wish, NumaPolicy policy, out string how, Action? between = null)
     {
         ArgumentNullException.ThrowIfNull(wish);
         ArgumentNullException.ThrowIfNull(policy);
@@ -72,13 +76,18 @@ public sealed unsafe partial class VirtualRegion : IDisposable
             {
                 region = Reserve(bytes, wish[i], 0, policy.Nodes);
                 how = policy.Apply(region);
-                region.Commit();
+                nuint step = Math.Max(ChunkBytes, wish[i].Bytes);
+                for (nuint at = 0; at < region.Bytes; at += step)
+                {
+                    between?.Invoke();
+                    region.Commit(at, Math.Min(step, region.Bytes - at));
+                }
                 return region;
             }
-            catch (OsException)
+            catch (Exception e)
             {
                 region?.Dispose();
-                if (i + 1 >= wish.Count) throw;
+                if (i + 1 >= wish.Count || e is not OsException) throw;
             }
         }
     }

@@ -18,8 +18,8 @@ public interface IThreadPinner
 /// RCU; a phase starts them together through a gate and ends when the last has returned.
 /// </summary>
 /// <remarks>
-/// Control plane: gate and parking lot are one monitor, so neither controller nor parked workers use a CPU. Nothing is indexed by a
-/// mask of CPUs. Not for use by several controllers at once.
+/// Control plane: state under one monitor, on which the controller alone waits; each worker blocks on a bell of its own, so that one that
+/// a phase does not want sleeps through it. Nothing is indexed by a mask of CPUs. Not for use by several controllers at once.
 /// </remarks>
 public sealed unsafe class CpuGang : IDisposable
 {
@@ -27,6 +27,7 @@ public sealed unsafe class CpuGang : IDisposable
     private readonly IThreadPinner pinner;
     private readonly Thread[] threads;
     private readonly object monitor = new();
+    private readonly ManualResetEventSlim[] bells; // no spinning: a worker that waits must not use its CPU
 
     // All under monitor.
     private delegate*<in ThisCpu, void*, void> work;
@@ -37,6 +38,7 @@ public sealed unsafe class CpuGang : IDisposable
     private ExceptionDispatchInfo? fault;
 
     /// <summary>Starts and pins the threads; returns when all are parked. Throws what the pinner threw, or that a thread is not where it was put.</summary>
+    /// <exception cref="OsException">The system makes no more threads.</exception>
     /// <remarks>Call it from a thread that is not pinned itself: a new thread inherits its creator's affinity until it pins.</remarks>
     public CpuGang(PerCpu cpus, IThreadPinner pinner)
     {
@@ -46,12 +48,23 @@ public sealed unsafe class CpuGang : IDisposable
         this.pinner = pinner;
         Oversubscribed = cpus.Count - Enumerable.Range(0, cpus.Count).Select(cpus.Cpu).Distinct().Count();
         threads = new Thread[cpus.Count];
+        bells = new ManualResetEventSlim[cpus.Count];
         running = cpus.Count;
+        for (int i = 0; i < bells.Length; i++) bells[i] = new ManualResetEventSlim(false, 0);
         for (int i = 0; i < threads.Length; i++)
         {
             int index = i;
             threads[i] = new Thread(() => Live(index)) { IsBackground = true, Name = $"cpu {cpus.Cpu(i)}" };
-            threads[i].Start();
+            try
+            {
+                threads[i].Start();
+            }
+            catch (Exception e) when (e is OutOfMemoryException or ThreadStartException)
+            {
+                Dispose();
+                throw new OsException("pthread_create", 0, $"--threads: the system made {i} of {threads.Length} threads and no more",
+                    "Look at ulimit -u, pids.max of the cgroup and kernel.threads-max, or ask for fewer");
+            }
         }
         lock (monitor)
         {
@@ -111,8 +124,8 @@ public sealed unsafe class CpuGang : IDisposable
             ready = 0;
             phase++;
             AtomicInt.Store(&cpus.Table->Stop, 0);
-            Monitor.PulseAll(monitor);
         }
+        Ring(wanted);
     }
 
     /// <summary>
@@ -145,13 +158,11 @@ public sealed unsafe class CpuGang : IDisposable
     /// </summary>
     public void Dispose()
     {
-        lock (monitor)
-        {
-            closing = true;
-            Monitor.PulseAll(monitor);
-        }
+        lock (monitor) closing = true;
+        Ring(Count);
         RequestStop();
-        Stuck = threads.Count(t => !t.Join(fault is null ? Timeout.Infinite : 1000));
+        long until = Environment.TickCount64 + 1000;
+        Stuck = threads.Count(t => t is { IsAlive: true } && !t.Join(fault is null ? Timeout.Infinite : (int)Math.Max(0, until - Environment.TickCount64)));
     }
 
     private void Live(int index)
@@ -176,8 +187,11 @@ public sealed unsafe class CpuGang : IDisposable
     {
         lock (monitor)
         {
-            if (--running == 0) Monitor.PulseAll(monitor);
-            for (; ; Monitor.Wait(monitor))
+            if (--running == 0) Monitor.Pulse(monitor);
+        }
+        for (; ; Sleep(index))
+        {
+            lock (monitor)
             {
                 if (closing) return false;
                 if (phase == done) continue;
@@ -187,13 +201,26 @@ public sealed unsafe class CpuGang : IDisposable
         }
     }
 
+    /// <summary>Blocks until the bell rings. A ring from before is a wake-up for nothing: the caller looks at the state again.</summary>
+    private void Sleep(int index)
+    {
+        bells[index].Wait();
+        bells[index].Reset(); // before the caller looks: whoever changes the state rings afterwards
+    }
+
+    /// <summary>Wakes the first workers threads; not under the monitor, which they want at once.</summary>
+    private void Ring(int workers)
+    {
+        for (int i = 0; i < workers; i++) bells[i].Set();
+    }
+
     private bool RunPhase(int index, int number)
     {
         ThisCpu cpu = cpus.Witness(index);
         try
         {
             Rcu.CpuOnline(in cpu);
-            if (PassGate(number)) work(in cpu, argument);
+            if (PassGate(index, number)) work(in cpu, argument);
             if (pinner.Current() != cpus.Cpu(index))
             {
                 lock (monitor) migrations++;
@@ -209,18 +236,22 @@ public sealed unsafe class CpuGang : IDisposable
         }
     }
 
-    /// <summary>Blocks until all workers of the phase are here; false when one of them failed on the way.</summary>
-    private bool PassGate(int number)
+    /// <summary>Blocks until all workers of the phase are here; false for all of them when one failed on the way, or the gang closed.</summary>
+    private bool PassGate(int index, int number)
     {
+        bool last;
         lock (monitor)
         {
-            if (++ready == wanted)
+            last = ++ready == wanted && fault is null && !closing;
+            if (last) opened = number;
+        }
+        if (last) Ring(wanted);
+        for (; ; Sleep(index))
+        {
+            lock (monitor)
             {
-                opened = number;
-                Monitor.PulseAll(monitor);
+                if (opened == number || fault is not null || closing) return opened == number;
             }
-            while (opened != number && fault is null) Monitor.Wait(monitor);
-            return opened == number;
         }
     }
 
@@ -229,8 +260,9 @@ public sealed unsafe class CpuGang : IDisposable
         lock (monitor)
         {
             fault ??= ExceptionDispatchInfo.Capture(e);
-            Monitor.PulseAll(monitor);
+            Monitor.Pulse(monitor);
         }
+        Ring(Count);
         RequestStop();
     }
 }

@@ -49,10 +49,11 @@ public unsafe struct PerCpuRef
     public static void Init(PerCpuRef* r, void* counters, delegate*<in ThisCpu, PerCpuRef*, void> release, long stride = CacheLine.Apart)
     {
         Guarded<long>.Set(&r->Stride, stride);
-        AtomicLong.Init(&r->CountersAndMode, counters == null ? Atomic : (long)counters);
         AtomicLong.Init(&r->Count, counters == null ? 1 : Bias + 1);
         Guarded<nint>.Set(&r->Release, (nint)release);
         Guarded<nint>.Set(&r->Confirm, 0);
+        // Last, with release: where the memory is recycled in place, a TryGet that began before may see this life, and then sees all of it.
+        AtomicLong.Store(&r->CountersAndMode, counters == null ? Atomic : (long)counters);
     }
 
     /// <summary>One more reference; the caller has one already. Ends in <see cref="Put"/>.</summary>
@@ -131,12 +132,23 @@ public unsafe struct PerCpuRef
     /// <summary>True when the count is known to be 0; never in per-CPU mode.</summary>
     public static bool IsZero(PerCpuRef* r) => (AtomicLong.Load(&r->CountersAndMode) & Modes) != 0 && AtomicLong.Load(&r->Count) == 0;
 
+    /// <summary>The count, summed over CPUs while it is per-CPU: for books, when no CPU is inside a get or put.</summary>
+    public static long CountAtRest(in ThisCpu cpu, PerCpuRef* r)
+    {
+        long mode = AtomicLong.Load(&r->CountersAndMode), count = AtomicLong.Load(&r->Count);
+        if (count >= 0) return count;
+        long counters = mode & ~Modes;
+        for (int i = 0; i < Guarded<int>.Get(&cpu.Table->Count); i++)
+            count += Guarded<long>.Get((Guarded<long>*)(counters + i * Guarded<long>.Get(&r->Stride)));
+        return count - Bias;
+    }
+
     /// <summary>After release (or before anybody else knew r): the counters may be freed, and any further get or put is a bug that shows.</summary>
     /// <returns>The counters given to Init, null in atomic mode.</returns>
     public static void* Exit(PerCpuRef* r)
     {
         long mode = AtomicLong.Exchange(&r->CountersAndMode, Modes);
-        long count = AtomicLong.Exchange(&r->Count, Bias >> 1);
+        long count = AtomicLong.Exchange(&r->Count, 0); // so that a late TryGet fails and a late put shows
         if ((mode & Modes) != 0 && count != 0 && count != 1) Bug.Fail("percpu_ref: exit while references are held", count);
         return (void*)(mode & ~Modes);
     }

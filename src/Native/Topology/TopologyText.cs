@@ -65,7 +65,7 @@ public static class TopologyText
         var packages = n.Cpus.Select(c => t.Cpu(c).Package).Distinct().Order().ToArray();
         var spans = packages.Length > 1 ? $"   packages {ListText.Format(packages)}" : "";
         var cpus = n.HasCpus ? $"   CPUs {CpuList.Format(n.Cpus)}" : "   no CPUs";
-        return new Branch($"Node {n.Id}   {memory}{pools}{cpus}{spans}{(n.IsAllowed ? "" : "   not allowed here")}",
+        return new Branch($"Node {n.Id}   {memory}{pools}{cpus}{spans}{(n.IsAllowed || !n.HasMemory ? "" : "   not allowed here")}",
             [.. t.L3Domains.Where(l => l.Cpus.Any(c => t.Cpu(c).Node == n.Id)).Select(l => L3Branch(t, n, l))]);
     }
 

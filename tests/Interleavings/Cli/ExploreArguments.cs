@@ -109,7 +109,8 @@ internal sealed class ExploreArguments
 
     private string SetMax(string text)
     {
-        if (!long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long max) || max < 1) return $"--max: '{text}' is no number of executions; write for example 1000000";
+        if (!long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long max) || max < 1)
+            return $"--max: '{text}' is no number of executions; write for example 1000000";
         Options = Options with { MaxExecutions = max };
         return "";
     }
@@ -117,7 +118,8 @@ internal sealed class ExploreArguments
     private string SetSeed(string text)
     {
         bool hex = text.StartsWith("0x", StringComparison.Ordinal);
-        if (!ulong.TryParse(hex ? text[2..] : text, hex ? NumberStyles.HexNumber : NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed)) return $"--seed: '{text}' is no seed; write for example 7 or 0x5eed";
+        if (!ulong.TryParse(hex ? text[2..] : text, hex ? NumberStyles.HexNumber : NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed))
+            return $"--seed: '{text}' is no seed; write for example 7 or 0x5eed";
         Options = Options with { Seed = seed };
         return "";
     }

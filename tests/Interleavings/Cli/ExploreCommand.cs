@@ -42,7 +42,11 @@ internal static class ExploreCommand
 
     private static int List(TextWriter output)
     {
-        foreach (Case c in Cases.All) output.WriteLine($"{c.Name,-48} {c.Cpus} CPUs{(c.Interrupts > 0 ? " + irq" : "")}  {c.Expect switch { Expect.Exhausted => "must be exhausted", Expect.Broken => "must be found broken", _ => "must be found broken under tso" }}");
+        foreach (Case c in Cases.All)
+        {
+            string must = c.Expect switch { Expect.Exhausted => "exhausted", Expect.Broken => "found broken", _ => "found broken under tso" };
+            output.WriteLine($"{c.Name,-48} {c.Cpus} CPUs{(c.Interrupts > 0 ? " + irq" : "")}  must be {must}");
+        }
         return Exhausted;
     }
 
@@ -54,8 +58,11 @@ internal static class ExploreCommand
             return;
         }
         string rate = r.Time.TotalSeconds > 0 ? (r.Executions / r.Time.TotalSeconds).ToString("N0", CultureInfo.InvariantCulture) : "-";
-        string verdict = r.Verdict switch { Verdict.Exhausted when a.Options.Search == Search.Replay => "no failure", Verdict.Exhausted => "exhausted", Verdict.LimitReached => "limit reached", _ => "FAILED" };
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{c.Name} {a.Options.Memory.ToString().ToLowerInvariant()} {a.Options.Search.ToString().ToLowerInvariant()}: {verdict}, {r.Executions:N0} executions, depth {r.Depth}, {rate}/s"));
+        string verdict = r.Verdict switch { Verdict.Exhausted when a.Options.Search == Search.Replay => "no failure", Verdict.Exhausted => "exhausted",
+            Verdict.LimitReached => "limit reached", _ => "FAILED" };
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{c.Name} {a.Options.Memory.ToString().ToLowerInvariant()} {a.Options.Search.ToString().ToLowerInvariant()}: "
+            + $"{verdict}, {r.Executions:N0} executions, depth {r.Depth}, {rate}/s"));
         if (r.Table.Length > 0)
         {
             output.WriteLine();

@@ -202,7 +202,8 @@ internal static unsafe class Accesses
         {
             Run.CheckAlive();
             long holder = StoreBuffers.Read(Run.CurrentCpu, Offset(p, 4, site), 4);
-            if (holder != Run.Current + 1) Run.Fail(Verdict.Assert, $"{Run.AgentName(Run.Current)} releases {Names.Of(Offset(p, 4, site), 4)}, {(holder == 0 ? "which is free" : "held by " + Run.AgentName((int)holder - 1))}", site);
+            if (holder != Run.Current + 1) Run.Fail(Verdict.Assert,
+                $"{Run.AgentName(Run.Current)} releases {Names.Of(Offset(p, 4, site), 4)}, {(holder == 0 ? "which is free" : "held by " + Run.AgentName((int)holder - 1))}", site);
         }
         Store(p, 4, 0, site);
     }
@@ -235,5 +236,6 @@ internal static unsafe class Accesses
         return offset;
     }
 
-    private static void Wild(long p, int size, int site) => Run.Fail(Verdict.WildAccess, $"CPU{Run.CurrentCpu} touches {size} bytes at 0x{p:x}, which is no aligned address of the arena", site);
+    private static void Wild(long p, int size, int site) => Run.Fail(Verdict.WildAccess,
+        $"CPU{Run.CurrentCpu} touches {size} bytes at 0x{p:x}, which is no aligned address of the arena", site);
 }

@@ -51,7 +51,8 @@ internal static unsafe class Arena
     {
         starting = false;
         heap = (top + 4095) & ~4095;
-        if (heap + Limits.Cpus * Limits.HeapBytes > Limits.ArenaBytes) throw new InvalidOperationException($"arena: {top} bytes of state leave no room for {Limits.Cpus} heaps of {Limits.HeapBytes} bytes in {Limits.ArenaBytes}");
+        if (heap + Limits.Cpus * Limits.HeapBytes > Limits.ArenaBytes)
+            throw new InvalidOperationException($"arena: {top} bytes of state leave no room for {Limits.Cpus} heaps of {Limits.HeapBytes} bytes in {Limits.ArenaBytes}");
         Buffer.MemoryCopy(memory, initial, Limits.ArenaBytes, heap);
         Life.EndSetup(heap + Limits.Cpus * Limits.HeapBytes);
         dirtyCount = 0;

@@ -11,24 +11,29 @@ namespace MemcgNative.Tests.Interleavings;
 /// </summary>
 internal static unsafe class Dpor
 {
+    private const int MaxCandidates = 256;
+
     private static int* between;
     private static int* candidates;
 
     public static void Initialise()
     {
         between = (int*)NativeMemory.AllocZeroed(Limits.Steps, sizeof(int));
-        candidates = (int*)NativeMemory.AllocZeroed(2 * Limits.Agents + 1, sizeof(int));
+        candidates = (int*)NativeMemory.AllocZeroed(MaxCandidates, sizeof(int));
     }
 
-    /// <summary>Finds the races of event i, whose agent's clock does not yet know its locations' history.</summary>
-    public static void Races(int i, Op* op, VectorClock* clock)
+    /// <summary>
+    /// Finds the races of event i, whose agent's clock does not yet know its locations' history. own is the clock before the step waited
+    /// for its buffer: stores of the irq role that it waited for are there only because the irq role came first.
+    /// </summary>
+    public static void Races(int i, Op* op, VectorClock* clock, VectorClock* own)
     {
         Event* e = Run.Events + i;
         bool waits = Waits(op->Kind);
         if (waits) WaitRaces(i, e, op, History.Of(e->Location), e->Location, clock);
         else if (e->Location != 0) DirectRaces(i, e, History.Of(e->Location), e->Access, clock);
         if (e->Location2 == 0) return;
-        if (op->CpuWord != 0) CpuWordRaces(i, e, History.Of(e->Location2), clock);
+        if (op->CpuWord != 0) CpuWordRaces(i, e, History.Of(e->Location2), own);
         else DirectRaces(i, e, History.Of(e->Location2), e->Access2, clock);
     }
 
@@ -53,8 +58,10 @@ internal static unsafe class Dpor
     private static void DirectRaces(int i, Event* e, History* h, Access access, VectorClock* clock)
     {
         int n = 0;
-        if (h->LastWrite >= 0) candidates[n++] = h->LastWrite;
-        if (access != Access.Read && Explorer.Defect != EngineDefect.ReadsDoNotRaceWithWrites) n = Collect(h->Readers, h->LastRead, n);
+        for (int w = History.NextChange(h->LastWrite, e->Agent, e->Kind); w >= 0 && n < MaxCandidates / 2;
+            w = History.NextChange(History.Older(w), e->Agent, e->Kind))
+            candidates[n++] = w;
+        if (access != Access.Read && Explorer.Defect != EngineDefect.ReadsDoNotRaceWithWrites) n = Collect(h->Readers & ~History.OwnReaders(e->Agent, e->Kind), h->LastRead, n);
         if (access != Access.Add) n = Collect(h->Adders, h->LastAdd, n);
         if (n == 0) return;
         VectorClock seen = *clock;
@@ -100,6 +107,11 @@ internal static unsafe class Dpor
         {
             Event* x = Run.Events + w;
             bool first = x->Location == location;
+            if (first && Event.IsOwnForward(e->Agent, e->Kind, x))
+            {
+                w = x->PrevChange;
+                continue;
+            }
             if (clock->At[x->Agent] >= x->Seq) return; // its own steps too
             if (first && (x->Offset != op->Offset || x->Size != op->Size || Holds(op, x->Old))) // a drain never empties what it waits for
             {
@@ -174,7 +186,7 @@ internal static unsafe class Dpor
         for (int z = 0; z < n; z++)
         {
             Event* u = Run.Events + between[z];
-            if (Event.Conflict(e->Location, e->Access, u) || Event.Conflict(e->Location2, e->Access2, u)) return false;
+            if (Event.Conflict(e->Agent, e->Kind, e->Location, e->Access, u) || Event.Conflict(e->Agent, e->Kind, e->Location2, e->Access2, u)) return false;
         }
         return true;
     }

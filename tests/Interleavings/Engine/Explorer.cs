@@ -78,7 +78,8 @@ internal static class Explorer
         {
             var result = new ExploreResult(verdict, executions, asleep, steps, depth, Stopwatch.GetElapsedTime(started));
             if (!result.Failed && search != Search.Replay) return result;
-            return result with { Message = Run.Message, Site = Sites.Name(Run.FaultSite), Schedule = Schedule.OfLastExecution(Case.Name, o.Memory), Table = Table.OfLastExecution() };
+            return result with { Message = Run.Message, Site = Sites.Name(Run.FaultSite), Schedule = Schedule.OfLastExecution(Case.Name, o.Memory),
+                Table = Table.OfLastExecution() };
         }
     }
 

@@ -34,11 +34,11 @@ internal unsafe struct History
         return h;
     }
 
-    /// <summary>Orders clock after everything a step of this kind depends on.</summary>
-    public static void Join(History* h, Access access, VectorClock* clock)
+    /// <summary>Orders clock after everything the step depends on.</summary>
+    public static void Join(History* h, int agent, OpKind kind, Access access, VectorClock* clock)
     {
-        if (h->LastWrite >= 0) VectorClock.Join(clock, &Run.Events[h->LastWrite].Clock);
-        if (access != Access.Read) Join(h->Readers, h->LastRead, clock);
+        for (int w = NextChange(h->LastWrite, agent, kind); w >= 0; w = NextChange(Older(w), agent, kind)) VectorClock.Join(clock, &Run.Events[w].Clock);
+        if (access != Access.Read) Join(h->Readers & ~OwnReaders(agent, kind), h->LastRead, clock);
         if (access != Access.Add) Join(h->Adders, h->LastAdd, clock);
     }
 
@@ -48,8 +48,24 @@ internal unsafe struct History
             if ((agents >> a & 1) != 0) VectorClock.Join(clock, &Run.Events[last[a]].Clock);
     }
 
+    /// <summary>
+    /// The newest change at or before w that a step is ordered after. A load passes over its own CPU's drains; behind one of those lie
+    /// adds of others, which <see cref="Adders"/> has forgotten, and the write before.
+    /// </summary>
+    public static int NextChange(int w, int agent, OpKind kind)
+    {
+        while (w >= 0 && Event.IsOwnForward(agent, kind, Run.Events + w)) w = Run.Events[w].PrevChange;
+        return w;
+    }
+
+    /// <summary>Where to look after w: nowhere once a write has been met, since what is older comes before it.</summary>
+    public static int Older(int w) => Run.Events[w].Access == Access.Add ? Run.Events[w].PrevChange : -1;
+
+    /// <summary>The readers a drain is not ordered after: its own CPU's.</summary>
+    public static uint OwnReaders(int agent, OpKind kind) => kind != OpKind.Drain ? 0 : 1u << Run.CpuOf(agent) | (Run.HasIrq ? 1u << (Run.CpuOf(agent) + Run.Cpus) : 0);
+
     /// <summary>Enters event i; returns the change before it.</summary>
-    public static int Enter(History* h, int i, int agent, Access access)
+    public static int Enter(History* h, int i, int agent, OpKind kind, Access access)
     {
         int before = h->LastChange;
         if (access == Access.Read)
@@ -66,7 +82,8 @@ internal unsafe struct History
         else
         {
             h->LastWrite = h->LastChange = i;
-            h->Readers = h->Adders = 0;
+            h->Readers &= OwnReaders(agent, kind); // a later write must still come after them
+            h->Adders = 0;
         }
         return before;
     }

@@ -24,8 +24,10 @@ public static unsafe class Machine
     public static int Exchange(int* p, int v, string file, int line) => (int)Accesses.Rmw(p, 4, RmwKind.Exchange, v, 0, false, Sites.Of(file, line));
     public static long Exchange(long* p, long v, string file, int line) => Accesses.Rmw(p, 8, RmwKind.Exchange, v, 0, false, Sites.Of(file, line));
 
-    public static int CompareExchange(int* p, int v, int expected, string file, int line) => (int)Accesses.Rmw(p, 4, RmwKind.CompareExchange, v, expected, false, Sites.Of(file, line));
-    public static long CompareExchange(long* p, long v, long expected, string file, int line) => Accesses.Rmw(p, 8, RmwKind.CompareExchange, v, expected, false, Sites.Of(file, line));
+    public static int CompareExchange(int* p, int v, int expected, string file, int line) => (int)Accesses.Rmw(p, 4, RmwKind.CompareExchange, v, expected, false,
+        Sites.Of(file, line));
+    public static long CompareExchange(long* p, long v, long expected, string file, int line) =>
+        Accesses.Rmw(p, 8, RmwKind.CompareExchange, v, expected, false, Sites.Of(file, line));
 
     public static int AddReturn(int* p, int v, string file, int line) => (int)Accesses.Rmw(p, 4, RmwKind.Add, v, 0, false, Sites.Of(file, line)) + v;
     public static long AddReturn(long* p, long v, string file, int line) => Accesses.Rmw(p, 8, RmwKind.Add, v, 0, false, Sites.Of(file, line)) + v;

@@ -65,7 +65,8 @@ internal static class Names
     }
 
     /// <summary>A cell is one word: its inner field adds nothing to a report.</summary>
-    private static bool IsCell(Type type) => type.Namespace == "MemcgNative.Native" && (type.Name.StartsWith("Atomic", StringComparison.Ordinal) || type.Name.StartsWith("Guarded", StringComparison.Ordinal));
+    private static bool IsCell(Type type) => type.Namespace == "MemcgNative.Native" && (type.Name.StartsWith("Atomic", StringComparison.Ordinal)
+        || type.Name.StartsWith("Guarded", StringComparison.Ordinal));
 
     private static int SizeOf(Type t) => t.IsPointer ? nint.Size : RuntimeHelpers.SizeOf(t.TypeHandle);
 

@@ -92,9 +92,15 @@ internal struct Event
     public long Value;
     public VectorClock Clock;
 
-    /// <summary>True when the order of the two steps can matter.</summary>
-    public static unsafe bool Conflict(int location, Access access, Event* e) =>
-        location != 0 && ((location == e->Location && Clash(access, e->Access)) || (location == e->Location2 && Clash(access, e->Access2)));
+    /// <summary>True when the order of the two steps on this location can matter.</summary>
+    public static unsafe bool Conflict(int agent, OpKind kind, int location, Access access, Event* e) =>
+        location != 0 && ((location == e->Location && Clash(access, e->Access)) || (location == e->Location2 && Clash(access, e->Access2))) && !IsOwnForward(agent, kind, e);
+
+    /// <summary>A CPU reads through its own buffer, so one of its loads and one of its drains come out alike in either order.</summary>
+    public static unsafe bool IsOwnForward(int agent, OpKind kind, Event* e) =>
+        kind == OpKind.Drain ? IsLoad(e->Kind) && Run.CpuOf(agent) == Run.CpuOf(e->Agent) : e->Kind == OpKind.Drain && IsLoad(kind) && Run.CpuOf(agent) == Run.CpuOf(e->Agent);
+
+    public static bool IsLoad(OpKind kind) => kind is OpKind.Load or OpKind.AwaitEqual or OpKind.AwaitNot;
 
     public static bool Clash(Access a, Access b) => a != Access.None && b != Access.None && (a != Access.Read || b != Access.Read) && (a != Access.Add || b != Access.Add);
 }

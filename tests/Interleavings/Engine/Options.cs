@@ -77,5 +77,6 @@ internal sealed record ExploreResult(Verdict Verdict, long Executions, long Slee
 /// <summary>Defects of the engine that lose executions or bend the memory model; each must be killed by a self-check.</summary>
 internal enum EngineDefect
 {
-    None, FailedCasIsNoRead, BlockedAwaitsDoNotRace, SleepNeverWakes, ReadsDoNotRaceWithWrites, FenceDoesNotDrain, NoForwarding, DrainLifo, AddsCommuteWithLoads, AddsCommuteUnderWaits, OnlyFirstInitial,
+    None, FailedCasIsNoRead, BlockedAwaitsDoNotRace, SleepNeverWakes, ReadsDoNotRaceWithWrites, FenceDoesNotDrain, NoForwarding, DrainLifo, AddsCommuteWithLoads,
+        AddsCommuteUnderWaits, OnlyFirstInitial, WaitedForIrqStoresHideTheIrq,
 }

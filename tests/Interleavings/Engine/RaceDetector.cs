@@ -43,11 +43,11 @@ internal static unsafe class RaceDetector
         for (int c = 0; c < cpus; c++) clock[c].At[c] = 1;
     }
 
-    /// <summary>A marked read; acquires what the location publishes.</summary>
-    public static void Read(int cpu, int location, bool relaxed, int site)
+    /// <summary>A marked read; acquires what the location publishes, unless the CPU read its own store back from its buffer.</summary>
+    public static void Read(int cpu, int location, bool relaxed, int site, bool forwarded = false)
     {
         Shadow* s = Of(location);
-        if (s->Published) CpuClock.Join(relaxed ? pendingAcquire + cpu : clock + cpu, &s->Release);
+        if (s->Published && !forwarded) CpuClock.Join(relaxed ? pendingAcquire + cpu : clock + cpu, &s->Release);
         if (s->PlainWriter >= 0) AgainstPlainWrite(cpu, s, location, "marked read", site);
         s->MarkedReadAt[cpu] = clock[cpu].At[cpu];
         s->MarkedReaders |= 1u << cpu;

@@ -43,6 +43,9 @@ internal static unsafe partial class Run
     /// <summary>The CPU whose code runs.</summary>
     public static int CurrentCpu => Current < 0 ? 0 : Current % Cpus;
 
+    /// <summary>The CPU an agent belongs to.</summary>
+    public static int CpuOf(int agent) => agent < Cpus ? agent : agent >= DrainBase ? agent - DrainBase : agent - Cpus;
+
     public static void Initialise()
     {
         Events = (Event*)NativeMemory.AllocZeroed(Limits.Steps + 2, (nuint)sizeof(Event));
@@ -185,12 +188,13 @@ internal static unsafe partial class Run
         {
             int c = agent - DrainBase;
             if (StoreBuffers.IsEmpty(c)) return true;
-            return Event.Conflict(StoreBuffers.Oldest(c)->Location, Access.Write, e) || (StoresAreSteps && Event.Conflict(Locations.Of(Arena.BufferCount(c), 4), Access.Write, e));
+            return Event.Conflict(agent, OpKind.Drain, StoreBuffers.Oldest(c)->Location, Access.Write, e)
+                || Event.Conflict(agent, OpKind.Drain, BufferCountLocation(c), Access.Write, e);
         }
         Op* p = pending + agent;
         if (e->Agent == DrainBase + agent % Cpus && p->NeedsDrainedBuffer) return true;
-        int location = p->Kind == OpKind.Buffer ? Locations.Of(Arena.BufferCount(agent % Cpus), 4) : p->Location;
-        return Event.Conflict(location, p->Intent, e) || Event.Conflict(p->CpuWord, Access.Read, e);
+        int location = p->Kind == OpKind.Buffer ? BufferCountLocation(agent % Cpus) : p->Location;
+        return Event.Conflict(agent, p->Kind, location, p->Intent, e) || Event.Conflict(agent, p->Kind, p->CpuWord, Access.Read, e);
     }
 
     /// <summary>An enabled agent whose next step is a fence, or -1.</summary>

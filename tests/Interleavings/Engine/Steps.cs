@@ -18,7 +18,7 @@ internal static unsafe partial class Run
                     long v = StoreBuffers.Read(cpu, p->Offset, p->Size);
                     Enter(agent, p, Access.Read, v, v);
                     CheckRead(cpu, p);
-                    RaceDetector.Read(cpu, p->Location, p->Relaxed, p->Site);
+                    RaceDetector.Read(cpu, p->Location, p->Relaxed, p->Site, Tso && StoreBuffers.Holds(cpu, p->Offset, p->Size));
                     return v;
                 }
             case OpKind.Store:
@@ -36,7 +36,7 @@ internal static unsafe partial class Run
                 {
                     int count = Arena.BufferCount(cpu), n = StoreBuffers.Count(cpu);
                     Op issue = *p;
-                    (issue.Offset, issue.Size, issue.Location) = (count, 4, Locations.Of(count, 4));
+                    (issue.Offset, issue.Size, issue.Location) = (count, 4, BufferCountLocation(cpu));
                     Enter(agent, &issue, Access.Write, n, n + 1);
                     Arena.Write(count, 4, n + 1);
                     Buffer(cpu, p, clock + agent);
@@ -46,7 +46,6 @@ internal static unsafe partial class Run
             case OpKind.Lock:
                 return DoRmw(agent, cpu, p);
             case OpKind.Fence:
-                JoinDrain(agent, cpu);
                 Enter(agent, p, Access.None, 0, 0);
                 RaceDetector.Fence(cpu);
                 return 0;
@@ -64,7 +63,6 @@ internal static unsafe partial class Run
 
     private static long DoRmw(int agent, int cpu, Op* p)
     {
-        JoinDrain(agent, cpu);
         long old = Arena.Read(p->Offset, p->Size);
         bool writes = p->Kind == OpKind.Lock || p->Rmw != RmwKind.CompareExchange || old == p->B;
         long value = p->Kind == OpKind.Lock ? p->B : Bytes.Cut(Bytes.Apply(p->Rmw, old, p->A, p->B), p->Size);
@@ -111,6 +109,9 @@ internal static unsafe partial class Run
         s->Issued = clock[Current];
     }
 
+    /// <summary>Only a process-wide fence looks at the number of buffered stores; 0 where there is none.</summary>
+    private static int BufferCountLocation(int cpu) => Explorer.SawProcessWideFence ? Locations.Of(Arena.BufferCount(cpu), 4) : 0;
+
     private static void Drain(int agent)
     {
         int cpu = agent - DrainBase;
@@ -128,12 +129,6 @@ internal static unsafe partial class Run
         RaceDetector.Publish(s.Location, &s.Publishes);
     }
 
-    /// <summary>Whoever waited for the buffer to empty comes after its last drain.</summary>
-    private static void JoinDrain(int agent, int cpu)
-    {
-        if (Tso) VectorClock.Join(clock + agent, clock + DrainBase + cpu);
-    }
-
     /// <summary>Enters the event of the node just chosen: its races, its place in the order.</summary>
     private static void Enter(int agent, Op* p, Access access, long old, long value)
     {
@@ -143,20 +138,22 @@ internal static unsafe partial class Run
         (e->Old, e->Value, e->Location2, e->Access2) = (old, value, 0, Access.None);
         if (!Explorer.Reducing) return;
         if (p->CpuWord != 0) (e->Location2, e->Access2) = (p->CpuWord, Access.Read);
-        else if (p->Kind == OpKind.Drain && StoresAreSteps) (e->Location2, e->Access2) = (Locations.Of(Arena.BufferCount(agent - DrainBase), 4), Access.Write);
+        else if (p->Kind == OpKind.Drain) (e->Location2, e->Access2) = (BufferCountLocation(agent - DrainBase), Access.Write);
         VectorClock* c = clock + agent;
-        if (i >= Tree.Prefix - 1) Dpor.Races(i, p, c);
+        VectorClock own = *c;
+        if (Tso && p->NeedsDrainedBuffer) VectorClock.Join(c, clock + DrainBase + CpuOf(agent)); // after the last drain it waited for
+        if (i >= Tree.Prefix - 1) Dpor.Races(i, p, c, Explorer.Defect == EngineDefect.WaitedForIrqStoresHideTheIrq ? c : &own);
         if (e->Location != 0 && access != Access.None)
         {
             History* h = History.Of(e->Location);
-            History.Join(h, access, c);
-            e->PrevChange = History.Enter(h, i, agent, access);
+            History.Join(h, agent, p->Kind, access, c);
+            e->PrevChange = History.Enter(h, i, agent, p->Kind, access);
         }
         if (e->Location2 != 0)
         {
             History* h = History.Of(e->Location2);
-            History.Join(h, e->Access2, c);
-            e->PrevChange2 = History.Enter(h, i, agent, e->Access2);
+            History.Join(h, agent, p->Kind, e->Access2, c);
+            e->PrevChange2 = History.Enter(h, i, agent, p->Kind, e->Access2);
         }
         e->Seq = ++c->At[agent];
         e->Clock = *c;
@@ -172,5 +169,6 @@ internal static unsafe partial class Run
         if (!Life.Writable(p->Offset, p->Size)) FailLife(cpu, p);
     }
 
-    private static void FailLife(int cpu, Op* p) => Fail(Life.Fault(p->Offset, p->Size), $"{p->Kind} of {Names.Of(p->Offset, p->Size)} by CPU{cpu}: {Life.Describe(p->Offset, p->Size)}", p->Site);
+    private static void FailLife(int cpu, Op* p) => Fail(Life.Fault(p->Offset, p->Size),
+        $"{p->Kind} of {Names.Of(p->Offset, p->Size)} by CPU{cpu}: {Life.Describe(p->Offset, p->Size)}", p->Site);
 }

@@ -139,7 +139,7 @@ internal static class StockCases
         .. Of<SingleSlotStock<Batch2>>("single"),
         .. Of<SevenSlotStock<Batch2>>("seven"),
         Case.Of<ChargeFromIrq<SevenSlotStock<Batch2>, N1>>("S7", "seven", "1 irq"),
-        Case.Of<ChargeFromIrq<SevenSlotStock<Batch2>, N2>>("S7", "seven", "2 irq", heavy: true),
+        Case.Of<ChargeFromIrq<SevenSlotStock<Batch2>, N2>>("S7", "seven", "2 irq"),
         Case.Of<ChargeFromIrq<SingleSlotStock<Batch2>, N1>>("S7", "single,charged-from-irq", "1 irq", Expect.Broken),
     ];
 

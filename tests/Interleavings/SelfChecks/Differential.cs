@@ -16,7 +16,8 @@ internal static class Differential
 
     private static readonly Instruction[] blocking =
     [
-        .. common, Instruction.Critical, Instruction.Branch, Instruction.AwaitUnheld, Instruction.AwaitNotZero, Instruction.AwaitEqual, Instruction.TwoLocks, Instruction.Half, Instruction.TryLock,
+        .. common, Instruction.Critical, Instruction.Branch, Instruction.AwaitUnheld, Instruction.AwaitNotZero, Instruction.AwaitEqual, Instruction.TwoLocks, Instruction.Half,
+            Instruction.TryLock,
     ];
 
     private static readonly Instruction[] adds = [Instruction.Add, Instruction.Add, Instruction.AwaitEqual, Instruction.AwaitNotZero, Instruction.Load, Instruction.Store];
@@ -26,9 +27,12 @@ internal static class Differential
         new("2x4 sc", Case.Of<RandomCase<N2, N0>>("random"), MemoryModel.SC, 4, 2, 800, blocking),
         new("3x2 sc", Case.Of<RandomCase<N3, N0>>("random"), MemoryModel.SC, 2, 2, 500, blocking),
         new("2x3 tso", Case.Of<RandomCase<N2, N0>>("random"), MemoryModel.TSO, 3, 2, 500, [.. blocking, Instruction.Fence, Instruction.HeavyFence]),
+        new("2x3 adds tso", Case.Of<RandomCase<N2, N0>>("random"), MemoryModel.TSO, 3, 1, 200, adds),
         new("3x2 adds sc", Case.Of<RandomCase<N3, N0>>("random"), MemoryModel.SC, 2, 1, 200, adds),
-        new("2x2 irq sc", Case.Of<RandomCase<N2, N1>>("random"), MemoryModel.SC, 2, 2, 80, [.. common, Instruction.IrqOff, Instruction.Critical, Instruction.AwaitNotZero]),
-        new("2x1 irq tso", Case.Of<RandomCase<N2, N1>>("random"), MemoryModel.TSO, 1, 2, 60, [.. common, Instruction.IrqOff, Instruction.Fence]),
+        new("2x2 irq sc", Case.Of<RandomCase<N2, N1>>("random"), MemoryModel.SC, 2, 2, 30, [.. common, Instruction.IrqOff, Instruction.Critical, Instruction.AwaitNotZero]),
+        new("1x4 irq tso", Case.Of<RandomCase<N1, N1>>("random"), MemoryModel.TSO, 4, 2, 200, [.. common, Instruction.IrqOff, Instruction.Fence]),
+        new("1x3 2 irq tso", Case.Of<RandomCase<N1, N2>>("random"), MemoryModel.TSO, 3, 2, 100, [.. common, Instruction.IrqOff, Instruction.Fence]),
+        new("2x1 irq tso", Case.Of<RandomCase<N2, N1>>("random"), MemoryModel.TSO, 1, 2, 40, [.. common, Instruction.IrqOff, Instruction.Fence]),
     ];
 
     /// <summary>Compares; with a defect, stops at the first disagreement (the defect is found).</summary>
@@ -46,7 +50,8 @@ internal static class Differential
             dfs += Run(f, Search.Dfs, EngineDefect.None, all);
             dpor += Run(f, Search.Dpor, defect, reduced);
             if (all.SetEquals(reduced)) continue;
-            if (disagreements++ == 0) first = $"{f.Name} seed {seed}: {all.Count} final states by plain search, {reduced.Count} with the reduction: {RandomProgram.Describe(f.Case.Cpus)}";
+            if (disagreements++ == 0) first = $"{f.Name} seed {seed}: {all.Count} final states by plain search, {reduced.Count} with the reduction: "
+                + $"{RandomProgram.Describe(f.Case.Cpus)}";
             if (defect != EngineDefect.None) break;
         }
         return new Outcome(programs, disagreements, first, dfs, dpor);

@@ -45,7 +45,8 @@ internal static unsafe class RandomProgram
     }
 
     /// <summary>The program as text, one row per CPU.</summary>
-    public static string Describe(int cpus) => string.Join(" | ", Enumerable.Range(0, cpus).Select(c => string.Join(' ', Enumerable.Range(0, length).Select(i => Describe(program[c * MaxLength + i])))));
+    public static string Describe(int cpus) => string.Join(" | ", Enumerable.Range(0, cpus).Select(c => string.Join(' ', Enumerable.Range(0, length).Select(i =>
+        Describe(program[c * MaxLength + i]))) + $" (irq {Describe(program[c * MaxLength + MaxLength - 1])})"));
 
     private static string Describe(Step s) => $"{s.Kind}(v{s.Variable},{s.Value},{s.Expected})";
 

@@ -47,7 +47,7 @@ internal sealed unsafe class AccountingBox<TC> : IDisposable where TC : struct, 
         return memcg;
     }
 
-    public FaultResult Fault(long index, bool write = true, int cpu = 0) => Mm.Fault<TC>(Cpu(cpu), Space(cpu), index, write, out _);
+    public FaultResult Fault(long index, bool write = true, int cpu = 0) => Mm.Fault<TC>(Cpu(cpu), Space(cpu), index, write);
 
     public void FaultAll(long first, long count, bool write = true, int cpu = 0)
     {
@@ -77,6 +77,7 @@ internal sealed unsafe class AccountingBox<TC> : IDisposable where TC : struct, 
     {
         get
         {
+            Accounting.PageCgroups?.Shrink<NoKmemHook>(Cpu());
             for (int i = 0; i < Cpus.Count; i++) PageAllocator.DrainLocal(Cpu(i));
             MemMap* map = MemMap.Of(Cpu());
             long used = 0;

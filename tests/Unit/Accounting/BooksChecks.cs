@@ -116,7 +116,7 @@ public sealed unsafe class BooksChecks
         public static void InitMemcg(Memcg* memcg) { }
         public static void InitCpu(CpuArea* area) { }
         public static void InitNode(AccountingNode* node) { }
-        public static Memcg* OwnerOf(Page* page, out bool used)
+        public static Memcg* OwnerOf(in ThisCpu cpu, Page* page, out bool used)
         {
             long word = AtomicLong.Load(&page->Memcg);
             used = (word & 1) != 0;
@@ -131,7 +131,7 @@ public sealed unsafe class BooksChecks
 
         public static bool TryClear<TLru>(in ThisCpu cpu, Page* page, UnchargeType type, out Memcg* owner, out ClearedCharge charge) where TLru : struct, ILruDesign
         {
-            owner = OwnerOf(page, out bool used);
+            owner = OwnerOf(cpu, page, out bool used);
             charge = new ClearedCharge(1, 1, 1, 1);
             if (used) AtomicLong.Store(&page->Memcg, (long)owner);
             return used;

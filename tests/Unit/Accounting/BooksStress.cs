@@ -101,7 +101,7 @@ public sealed unsafe class BooksStress
                     break;
                 default:
                     for (long i = first; i < Math.Min(first + count, Pages); i++)
-                        if (Mm.Lookup(cpu, mm, i) == null) Mm.Fault<TC>(cpu, mm, i, write: (state >> 50 & 3) == 0, out _);
+                        if (Mm.Lookup(cpu, mm, i) == null) Mm.Fault<TC>(cpu, mm, i, write: (state >> 50 & 3) == 0);
                     break;
             }
         }
@@ -122,7 +122,7 @@ public sealed unsafe class BooksStress
         for (int i = 0; i < n; i += 2)
         {
             if (!PageOps.TryLock(caught[i])) continue;
-            MoveAccount.SwitchIsolated<TC>(cpu, caught[i], TC.OwnerOf(caught[i], out _), to);
+            MoveAccount.SwitchIsolated<TC>(cpu, caught[i], TC.OwnerOf(cpu, caught[i], out _), to);
             PageOps.Unlock(caught[i]);
         }
         TC.LruPutback(cpu, caught, n);
@@ -177,10 +177,10 @@ public sealed unsafe class BooksStress
 
         public static string Name => "delayed";
         public static bool Slices => false;
-        public static Memcg* GroupOf<TPc>(Page* page) where TPc : struct, IPageCgroupDesign
+        public static Memcg* GroupOf<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign
         {
             Delay();
-            Memcg* group = TPc.OwnerOf(page, out _);
+            Memcg* group = TPc.OwnerOf(cpu, page, out _);
             Delay();
             return group;
         }

@@ -8,7 +8,6 @@ using Frames = MemcgNative.Allocator.PageAllocator<MemcgNative.Allocator.NoHook>
 namespace MemcgNative.Tests.Unit;
 
 /// <summary>Page cache, writeback, migration and replacement; each for late and early uncharge where both have something to lose.</summary>
-[Collection(TestFlagArray.Collection)]
 public sealed unsafe class FilePageTests
 {
     private static readonly AccountingPlan Plan = new(MaxGroups: 32, SwapAccounting: true, SwapEntries: 64);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Combinations the tests of the core run on: three stocks, both counter layouts, all three lock kinds.
+// Combinations the tests run on: three stocks, all counter layouts, all three lock kinds, and the designs of 2008 to 2014.
 global using NoStock = MemcgNative.Accounting.Controller<
     MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>,
     MemcgNative.Accounting.OwnerWord, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.McsLock>,
@@ -36,19 +36,38 @@ global using Rechecked = MemcgNative.Accounting.Controller<
     MemcgNative.Accounting.Lruvecs<MemcgNative.Native.TicketLock, MemcgNative.Accounting.ByRecheck>,
     MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage, MemcgNative.Accounting.NoKmem>;
 global using Early27 = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>,
-    MemcgNative.Tests.Unit.TestFlagArray, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.ResCounter<MemcgNative.Accounting.ResCounter40, MemcgNative.Native.TicketLock>,
+    MemcgNative.Accounting.BitSpinlock<MemcgNative.Native.BitLock>,
+    MemcgNative.Accounting.TwinLists<MemcgNative.Accounting.Async, MemcgNative.Native.TicketLock>,
+    MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early2627>, MemcgNative.Accounting.ForceEmpty, MemcgNative.Accounting.NoKmem>;
+global using Lockless = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.ResCounter<MemcgNative.Accounting.ResCounter40, MemcgNative.Native.TicketLock>,
+    MemcgNative.Accounting.LocklessRcu<MemcgNative.Accounting.Corrected, MemcgNative.Accounting.PrefetchWrite>,
+    MemcgNative.Accounting.TwinLists<MemcgNative.Accounting.Async, MemcgNative.Native.TicketLock>,
     MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early2627>, MemcgNative.Accounting.ForceEmpty, MemcgNative.Accounting.NoKmem>;
 global using Early29 = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>,
-    MemcgNative.Tests.Unit.TestFlagArray, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.ResCounter<MemcgNative.Accounting.ResCounter40, MemcgNative.Native.TicketLock>,
+    MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry40, MemcgNative.Native.BitLock>,
+    MemcgNative.Accounting.TwinLists<MemcgNative.Accounting.Sync, MemcgNative.Native.TicketLock>,
     MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early2629>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
 global using Early3 = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.Stocked<
-        MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>,
+    MemcgNative.Accounting.Stocked<MemcgNative.Accounting.ResCounter<MemcgNative.Accounting.ResCounter56, MemcgNative.Native.TicketLock>,
         MemcgNative.Accounting.SingleSlotStock<MemcgNative.Accounting.Batch32>>,
-    MemcgNative.Tests.Unit.TestFlagArray, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TicketLock>,
+    MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16, MemcgNative.Native.ByteLock>,
+    MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TicketLock>,
     MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early32>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
+global using Mailed = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.Stocked<MemcgNative.Accounting.ResCounter<MemcgNative.Accounting.ResCounter56, MemcgNative.Native.TicketLock>,
+        MemcgNative.Accounting.SingleSlotStock<MemcgNative.Accounting.Batch32>>,
+    MemcgNative.Accounting.PlainFlagArray<MemcgNative.Accounting.PlainAsMailed>,
+    MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TicketLock>,
+    MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
+global using Late317 = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.Stocked<MemcgNative.Accounting.ResCounter<MemcgNative.Accounting.ResCounter56, MemcgNative.Native.TicketLock>,
+        MemcgNative.Accounting.SingleSlotStock<MemcgNative.Accounting.Batch32>>,
+    MemcgNative.Accounting.PlainFlagArray<MemcgNative.Accounting.Plain317>,
+    MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TicketLock>,
+    MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
 global using LateMove = MemcgNative.Accounting.Controller<
     MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>,
     MemcgNative.Accounting.OwnerWord, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,

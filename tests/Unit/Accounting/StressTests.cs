@@ -24,6 +24,12 @@ public sealed unsafe class StressTests
     [Fact] public void SevenSlot_balances_after_random_work() => Run<SevenSlots>(workers: 3);
     [Fact] public void SingleSlot_balances_on_two_nodes_with_one_thread_more_than_cpus() => Run<Stock32>(workers: Environment.ProcessorCount + 1, nodes: 2);
 
+    [Fact] public void The_bit_lock_of_2627_balances_after_random_work() => Run<Early27>(workers: 3);
+    [Fact] public void The_lockless_series_balances_after_random_work() => Run<Lockless>(workers: 3);
+    [Fact] public void Synchronous_twin_lists_balance_after_random_work_on_two_nodes() => Run<Early29>(workers: 3, nodes: 2);
+    [Fact] public void The_array_of_33_balances_after_random_work() => Run<Early3>(workers: 3);
+    [Fact] public void The_plain_flags_of_317_balance_after_random_work_on_two_nodes() => Run<Late317>(workers: 3, nodes: 2);
+
     private static void Run<TC>(int workers, int nodes = 1) where TC : struct, IMemoryController
     {
         using var box = new AccountingBox<TC>(workers, mib: 8, nodes: nodes, plan: new AccountingPlan(MaxGroups: 1024));
@@ -82,7 +88,7 @@ public sealed unsafe class StressTests
                     break;
                 default:
                     for (long i = first; i < Math.Min(first + count, Pages); i++)
-                        if (Mm.Lookup(cpu, mm, i) == null) Mm.Fault<TC>(cpu, mm, i, write: (state >> 50 & 3) == 0, out _);
+                        if (Mm.Lookup(cpu, mm, i) == null) Mm.Fault<TC>(cpu, mm, i, write: (state >> 50 & 3) == 0);
                     break;
             }
         }

@@ -7,7 +7,6 @@ using Xunit;
 namespace MemcgNative.Tests.Unit;
 
 /// <summary>The memory and memory+swap of one page on its way out and in, for late and early uncharge.</summary>
-[Collection(TestFlagArray.Collection)]
 public sealed unsafe class SwapTests
 {
     private static readonly AccountingPlan Plan = new(MaxGroups: 32, SwapAccounting: true, SwapEntries: 64);

@@ -118,8 +118,65 @@ public sealed class BadEnvironment : IDisposable
         Assert.Contains("\"balanced\": true", answer.Out, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_placement_that_is_stopped_ends_with_the_signals_code_and_no_result()
+    {
+        OnOneNode();
+        using var stop = new CancellationTokenSource();
+        stop.Cancel();
+        CliBox.Answer answer = CliBox.Run("", CliBox.Split("placement --footprint 4M"), new CliEnvironment { Stop = stop.Token });
+        Assert.Equal((130, "", "memcgnative: stopped before there was a result" + Environment.NewLine), (answer.Code, answer.Out, answer.Error));
+    }
+
+    [Fact]
+    public void A_run_stopped_in_its_first_repetition_has_the_rounds_until_then_as_its_sample()
+    {
+        OnOneNode();
+        using var stop = new CancellationTokenSource(TimeSpan.FromSeconds(2));
+        CliBox.Answer answer = CliBox.Run("", CliBox.Split("run alloc-free -d 1m -r 2 -w 5ms -t 1 --format json"), new CliEnvironment { Stop = stop.Token });
+        Assert.Equal(130, answer.Code);
+        using var json = System.Text.Json.JsonDocument.Parse(answer.Out);
+        System.Text.Json.JsonElement throughput = json.RootElement.GetProperty("points")[0].GetProperty("throughput_ops_per_s");
+        Assert.Equal((1, "stopped within the first repetition"), (throughput.GetProperty("samples").GetArrayLength(), throughput.GetProperty("reason").GetString()));
+        Assert.DoesNotContain("[1/2]", answer.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_file_that_is_lost_at_the_end_leaves_the_result_on_stdout_and_fails()
+    {
+        OnOneNode();
+        string place = Directory.CreateDirectory(Path.Combine(directory, "gone")).FullName;
+        using Timer timer = new(_ => Directory.Delete(place), null, 300, Timeout.Infinite);
+        CliBox.Answer answer = CliBox.Run("", CliBox.Split($"run alloc-free -q -d 500ms -r 2 -w 100ms -t 1 --format json -o {place}/r"), new CliEnvironment());
+        Assert.Equal(1, answer.Code);
+        Assert.StartsWith($"memcgnative: --out: cannot write '{place}/r.json'", answer.Error, StringComparison.Ordinal);
+        Assert.Contains("\"status\": \"complete\"", answer.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_stderr_that_cannot_be_written_changes_nothing_but_itself()
+    {
+        using var stdout = new StringWriter();
+        Assert.Equal(2, Cli.Run(["run"], stdout, new FullWriter(), new CliEnvironment()));
+        using var lossy = new LossyWriter(new FullWriter());
+        lossy.WriteLine("lost");
+        lossy.Flush();
+    }
+
+    [Fact]
+    public void A_dry_run_leaves_the_disk_alone_and_a_dash_is_stdout_for_placement_too()
+    {
+        OnOneNode();
+        Assert.Equal(0, CliBox.Run(CliBox.Split("run fault --dry-run -o /no/such/place/r")).Code);
+        CliBox.Answer answer = CliBox.Run(CliBox.Split("placement --footprint 4M -o -"));
+        Assert.StartsWith("{", answer.Out, StringComparison.Ordinal);
+        Assert.False(File.Exists("-.json"));
+    }
+
     private sealed class FullWriter : StringWriter
     {
+        public override void Write(char value) => throw new IOException("No space left on device.");
+
         public override void Write(string? value) => throw new IOException("No space left on device.");
     }
 }

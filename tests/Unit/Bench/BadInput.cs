@@ -52,7 +52,7 @@ public sealed class BadInput
         { "", "run fault -p 3M --dry-run", 2, "--pages 3M: '3M' is not a page size; write 4K, 2M, 1G, thp, nothp or a wish list such as 2M,4K" },
         { "", "run fault -p 2M,2M --dry-run", 2, "--pages 2M,2M: '2M' is there twice" },
         { "", "run fault -M 2013 --dry-run", 2, "--model: era '2013' is not known. Known: " + AllEras },
-        { "", "run fault -M 3.9 --dry-run", 2, "--model: era '3.9' is not known; did you mean 3.19? Known: " + AllEras },
+        { "", "run fault -M 3.190 --dry-run", 2, "--model: era '3.190' is not known; did you mean 3.19? Known: " + AllEras },
         { "", "run fault -M 3.19,stok=None --dry-run", 2, "--model: axis 'stok' is not known; did you mean stock? Known: " + Axes },
         { "", "run fault -M 3.19,stock=SevenSlots64 --dry-run", 2, "--model: answer of axis stock 'SevenSlots64' is not known; did you mean SevenSlot64? Known: "
             + string.Join(", ", Eras.Answers.Where(a => a.Axis == Axis.Stock).Select(a => a.Name)) },
@@ -79,6 +79,17 @@ public sealed class BadInput
         { "", "run fault --footprint much --dry-run", 2, "--footprint: 'much' is not a size; write for example 64M, 2G or 1048576" },
         { "vm-one-node", "run fault --footprint 8T --dry-run", 3, "--footprint: 8 TiB are asked of node 0, which has 23.5 GiB; ask for less or for more nodes" },
         { "", "run fault --footprint 16M --fake-nodes 8 --dry-run", 2, "--fake-nodes: 8 parts of 16M would be under 4M each; give --footprint 32M or fewer parts" },
+        { "vm-one-node", "sweep --footprint 9G -M 3.19 -M 3.19,stock=None -M 3.19,stock=SingleSlot64 --dry-run", 3,
+            "--footprint: 27 GiB are asked of node 0, which has 23.5 GiB (3 placements and models at a time); ask for less or for more nodes" },
+        { "pack:2 numa:1(memory=1G) core:2", "run fault --footprint 8T -m interleave:0-1 --dry-run", 3,
+            "--footprint: 8 TiB are asked of nodes 0-1, which have 2 GiB; ask for less or for more nodes" },
+        { "", "run fault --footprint 9223372036854775807 --dry-run", 2, "--footprint: '9223372036854775807' is more than the 128T a process can address" },
+        { "", "placement --footprint 9223372036854775807", 2, "--footprint: '9223372036854775807' is more than the 128T a process can address" },
+        { "", "run fault -d 24h -r 1000 --dry-run", 2, "--duration: 1440 min 0 s x 1000 repetitions x 1 point(s) are 43200000000 batches, at most 50000000 are kept; ask for a "
+            + "shorter duration or fewer repetitions" },
+        { "two-sockets", "run fault --fake-nodes 64 -m local --footprint 8G --dry-run", 2, "--fake-nodes: 64 parts of each of 2 nodes are 128 nodes, at most 64 can be "
+            + "kept; ask for 32 parts or fewer" },
+        { "", "run fault -m first-touch --dry-run", 2, "--mem first-touch: every frame is touched before a run begins, by one thread; only `placement` knows it. Write local" },
         { "", "run fault --fake-nodes 0 --dry-run", 2, "--fake-nodes: 0 is outside of 1 to 64" },
         { "", "run fault --depth 65 --dry-run", 2, "--depth: 65 is outside of 1 to 64" },
         { "", "run fault --groups 0 --dry-run", 2, "--groups: 0 is outside of 1 to 60000" },

@@ -45,7 +45,7 @@ public sealed unsafe class StatisticsTests
         Assert.Null(a.Quantile(0.5));
         LatencyHistogram.Add(a.Counts, 10);
         LatencyHistogram.Add(b.Counts, 30, 2);
-        a.Add(b);
+        a.Take(b, 30, kept: true);
         Assert.Equal(((long)10, (long)30, (long)3), (a.Quantile(0.3)!.Value, a.Quantile(0.9)!.Value, a.Total));
         Assert.Equal([(10L, 1L), (30L, 2L)], a.NonEmpty());
         a.Clear();

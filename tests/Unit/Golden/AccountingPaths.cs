@@ -26,7 +26,7 @@ internal static unsafe class AccountingPaths
 
     /// <summary>The owner of a page, as list designs ask for it.</summary>
     [HotPath]
-    public static Memcg* OwnerOf(Page* page) => Stock32.OwnerOf(page, out _);
+    public static Memcg* OwnerOf(in ThisCpu cpu, Page* page) => Stock32.OwnerOf(cpu, page, out _);
 
     /// <summary>The group an address space is charged to, with a reference.</summary>
     [HotPath]

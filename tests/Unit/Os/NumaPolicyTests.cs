@@ -169,6 +169,47 @@ public sealed class NumaPolicyTests
     }
 
     [Theory]
+    [InlineData(1024, 512, PlacementVerdict.AsAsked)]
+    [InlineData(1536, 0, PlacementVerdict.Differs)]
+    [InlineData(0, 1536, PlacementVerdict.Differs)]
+    public void A_huge_page_lands_whole_so_three_of_them_may_lie_two_to_one(long zero, long one, PlacementVerdict expected)
+    {
+        var placement = new Placement
+        {
+            Method = "synthetic",
+            Found = [KeyValuePair.Create(new NodeId(0), zero), KeyValuePair.Create(new NodeId(1), one)],
+            AbsentFrames = 0, Untold = (0, 0), FrameBytes = 4096, BytesInKind = 6 << 20, RegionBytes = 6 * MiB, Pages = PageKind.Thp,
+        };
+        Assert.Equal(expected, placement.Judge(NumaPolicy.Parse("interleave:0-1"), out _));
+    }
+
+    [Fact]
+    public void More_than_the_nodes_of_a_strict_policy_can_give_is_refused_before_the_OOM_killer_answers()
+    {
+        using var root = new FakeRoot();
+        root.Write("sys/devices/system/node/has_memory", "0-1\n");
+        foreach (int n in new[] { 0, 1 })
+            root.Write($"sys/devices/system/node/node{n}/meminfo", $"Node {n} MemTotal: 524288 kB\nNode {n} MemFree: 100000 kB\nNode {n} FilePages: 300000 kB\n"
+                + $"Node {n} Active(file): 1000 kB\nNode {n} Inactive(file): 1000 kB\nNode {n} SReclaimable: 400 kB\n");
+        NumaPolicy one = NumaPolicy.Parse("bind:1");
+        Assert.Equal("--mem bind:1: 120 MiB wanted, node 1 can give 100 MiB. Ask for less, or for more nodes", one.NoRoom(120 * MiB, root.Path)?.Message);
+        Assert.Equal("--mem bind:0-1: 200 MiB wanted, nodes 0,1 can give 200 MiB. Ask for less, or for more nodes",
+            NumaPolicy.Parse("bind:0-1").NoRoom(200 * MiB, root.Path)?.Message);
+        Assert.Null(one.NoRoom(98 * MiB, root.Path));
+    }
+
+    [Fact]
+    public void The_only_memory_node_can_give_what_the_machine_can()
+    {
+        using var root = new FakeRoot();
+        root.Write("sys/devices/system/node/has_memory", "0\n");
+        root.Write("sys/devices/system/node/node0/meminfo", "Node 0 MemFree: 10 kB\n");
+        root.Write("proc/meminfo", "MemTotal: 1048576 kB\nMemAvailable: 524288 kB\n");
+        Assert.Equal(512L << 20, NodeMemory.AvailableBytes(new NodeId(0), root.Path));
+        Assert.Null(NodeMemory.AvailableBytes(new NodeId(0), root.Path + "/nothing-here"));
+    }
+
+    [Theory]
     [InlineData("4K", "4K")]
     [InlineData("2M,4K", "2M 4K")]
     [InlineData("1g, 2m ,thp", "1G 2M thp")]

@@ -98,7 +98,7 @@ public sealed class BuildScriptTests : IDisposable
     {
         try
         {
-            Assert.Equal((0, "", ""), Start("shellcheck", Repository.Root, "build.sh", ".ci/run"));
+            Assert.Equal((0, "", ""), Start("shellcheck", Repository.Root, "build.sh", ".ci/run", "tests/Guest/guest.sh", "tests/Guest/init"));
         }
         catch (System.ComponentModel.Win32Exception)
         {

@@ -149,6 +149,38 @@ public unsafe class CpuGangTests
         Assert.Contains("runs on CPU 5", e.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Closing_a_gang_in_the_middle_of_a_phase_ends_it()
+    {
+        for (int turn = 0; turn < 20; turn++)
+        {
+            using PerCpu cpus = TestCpus.Make(3);
+            CpuGang gang = new(cpus, new PretendPinner());
+            gang.Start(&RunUntilStopped, null);
+            Thread close = new(gang.Dispose);
+            close.Start();
+            Assert.True(close.Join(TimeSpan.FromSeconds(20)), "a worker stays at the gate");
+            Assert.Equal(0, gang.Stuck);
+        }
+    }
+
+    private static void Switches(in ThisCpu cpu, void* perCpu) => ((long*)perCpu)[cpu.Index] = ThreadUsage.Now().VoluntarySwitches ?? 0;
+
+    [Fact]
+    public void Workers_beyond_those_wanted_sleep_through_a_phase()
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Skip("switches are counted on Linux");
+        using PerCpu cpus = TestCpus.Make(2);
+        using CpuGang gang = new(cpus, new PretendPinner());
+        long* before = stackalloc long[2], after = stackalloc long[2];
+        int* runs = stackalloc int[2];
+        gang.Run(&Switches, before);
+        for (int phase = 0; phase < 200; phase++) gang.Run(&Count, runs, 1);
+        gang.Run(&Switches, after);
+        Assert.InRange(after[1] - before[1], 0, 60); // its own two phases, and a lock or two it met held
+        Assert.True(after[0] - before[0] > 100, "the one that works blocks between phases");
+    }
+
     private sealed class Wanderer : IThreadPinner
     {
         [ThreadStatic] private static int asked;

@@ -205,7 +205,7 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
             if (TLock.IsHeld(&book->Lock)) { wrong.Add($"{name}: lock held at quiescence"); continue; }
             if (AtomicLong.Load(&book->Isolated) is not 0 and var isolated) wrong.Add($"{name}: {isolated} pages isolated at quiescence"); // B-I5
             if (AtomicPtr<Page>.Load(&book->Pending) != null) wrong.Add($"{name}: pages wait at quiescence");
-            Lruvec.Check<TPc>(&book->Vec, memcg, node, wrong); // B-I2, B-I3
+            Lruvec.Check<TPc>(cpu, &book->Vec, memcg, node, wrong); // B-I2, B-I3
             CheckPlaces<TPc>(cpu, book, name, wrong);
         }
         if (Memcg.IsRoot(memcg)) CheckZone(cpu, Memcg.TreeOf(memcg), node, wrong);

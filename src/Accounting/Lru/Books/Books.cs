@@ -37,7 +37,7 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
 
     /// <summary>page_book.</summary>
     [MethodImpl(Inline)]
-    private static Book* BookOf<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign => BookFor(cpu, TMap.GroupOf<TPc>(page), page);
+    private static Book* BookOf<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign => BookFor(cpu, TMap.GroupOf<TPc>(cpu, page), page);
 
     /// <summary>The book of memcg (null: of the root) that a page of this node and pfn is in.</summary>
     [MethodImpl(Inline)]

@@ -13,7 +13,7 @@ public unsafe interface IBookMap
     /// <summary>True when a node has more than one book per group.</summary>
     static abstract bool Slices { get; }
     /// <summary>The group whose book a page is in; null = the root.</summary>
-    static abstract Memcg* GroupOf<TPc>(Page* page) where TPc : struct, IPageCgroupDesign;
+    static abstract Memcg* GroupOf<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign;
 }
 
 /// <summary>T2, the v3 translation: an uncharged page stays in its last owner's book until it is freed (B5). One book per group and node.</summary>
@@ -25,7 +25,7 @@ public readonly unsafe struct OneBook : IBookMap
     public static bool Slices => false;
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Memcg* GroupOf<TPc>(Page* page) where TPc : struct, IPageCgroupDesign => TPc.OwnerOf(page, out _);
+    public static Memcg* GroupOf<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign => TPc.OwnerOf(cpu, page, out _);
 }
 
 /// <summary>T2 with slices: the plan cuts each node by page frame number, for every group alike.</summary>
@@ -37,7 +37,7 @@ public readonly unsafe struct PfnSlices : IBookMap
     public static bool Slices => true;
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Memcg* GroupOf<TPc>(Page* page) where TPc : struct, IPageCgroupDesign => TPc.OwnerOf(page, out _);
+    public static Memcg* GroupOf<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign => TPc.OwnerOf(cpu, page, out _);
 }
 
 /// <summary>
@@ -52,9 +52,9 @@ public readonly unsafe struct UsedOnly : IBookMap
     public static bool Slices => false;
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Memcg* GroupOf<TPc>(Page* page) where TPc : struct, IPageCgroupDesign
+    public static Memcg* GroupOf<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign
     {
-        Memcg* owner = TPc.OwnerOf(page, out bool used);
+        Memcg* owner = TPc.OwnerOf(cpu, page, out bool used);
         return used ? owner : null;
     }
 }

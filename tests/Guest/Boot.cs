@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using Xunit;
+
+namespace MemcgNative.Tests.Guest;
+
+/// <summary>What a command said in the guest.</summary>
+public sealed record Answer(int Status, string Out, string Error)
+{
+    private JsonElement Json => JsonDocument.Parse(Out).RootElement;
+
+    /// <summary>The JSON it printed; a failed command shows its error instead.</summary>
+    public JsonElement Result
+    {
+        get
+        {
+            Assert.True(Status == 0, $"exit {Status}: {Error}");
+            return Json;
+        }
+    }
+
+    /// <summary>Of `placement`: "0:1024 1:1024", frames by node as the kernel told.</summary>
+    public string Found => Spread(Json.GetProperty("placement").GetProperty("found"));
+
+    /// <summary>"0:1024 1:1024" of {"0": 1024, "1": 1024}.</summary>
+    public static string Spread(JsonElement byNode) => string.Join(' ', byNode.EnumerateObject().Select(n => $"{n.Name}:{n.Value.GetInt64()}"));
+}
+
+/// <summary>One boot of one machine on one kernel, with the answers to a list of jobs.</summary>
+public sealed class Boot
+{
+    private const int CannotBeHad = 3;
+    private static readonly SemaphoreSlim places = new(2);
+    private readonly Task<(int Status, string Said)> run;
+    private readonly string folder = Directory.CreateTempSubdirectory("memcgnative-guest-answers").FullName;
+
+    /// <summary>Boots in the background; two machines at a time.</summary>
+    /// <param name="options">Of guest.sh: the kernel and the machine.</param>
+    /// <param name="job">For the guest's shell. "inside FOLDER" takes the jobs that Inside/Program.cs knows.</param>
+    public Boot(string options, string job)
+    {
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => Directory.Delete(folder, recursive: true);
+        run = Task.Run(() =>
+        {
+            places.Wait();
+            try
+            {
+                return Start(options, job);
+            }
+            finally
+            {
+                places.Release();
+            }
+        });
+    }
+
+    /// <summary>The answer of a job by name; skips the test where there can be no guest.</summary>
+    public Answer this[string name]
+    {
+        get
+        {
+            (int status, string said) = run.GetAwaiter().GetResult();
+            if (status == CannotBeHad) Assert.Skip(said.Trim());
+            Assert.True(status == 0, $"the guest ended with {status}: {said}");
+            string file = Path.Combine(folder, name);
+            Assert.True(File.Exists(file + ".status"), $"no answer to '{name}': {said}{File.ReadAllText(Path.Combine(folder, "console"))}");
+            return new Answer(int.Parse(File.ReadAllText(file + ".status"), null), File.ReadAllText(file + ".out"), File.ReadAllText(file + ".err"));
+        }
+    }
+
+    private (int Status, string Said) Start(string options, string job)
+    {
+        if (!OperatingSystem.IsLinux() || !File.Exists("/bin/bash")) return (CannotBeHad, "the guest needs Linux and bash");
+        string script = Path.Combine(folder, "job");
+        File.WriteAllText(script, job);
+        string here = Path.GetDirectoryName(Here())!;
+        string program = Path.Combine(here, "../../artifacts/bin/Inside/release");
+        var start = new ProcessStartInfo("/bin/bash", [Path.Combine(here, "guest.sh"), .. options.Split(' '), "-f", program, "-j", script, "-o", folder])
+        {
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+        };
+        using Process child = Process.Start(start)!;
+        Task<string> output = child.StandardOutput.ReadToEndAsync();
+        string errors = child.StandardError.ReadToEnd();
+        child.WaitForExit();
+        return (child.ExitCode, errors + output.GetAwaiter().GetResult());
+    }
+
+    private static string Here([CallerFilePath] string path = "") => path;
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using MemcgNative.Accounting;
+using Xunit;
+
+namespace MemcgNative.Tests.Torture;
+
+/// <summary>The torture itself, bounded: what must hold holds for a while, what has a planted bug does not. One class, so one after the other.</summary>
+public sealed class TortureTests
+{
+    private static (int Code, string Log, string Error) Run(params string[] args)
+    {
+        using var log = new StringWriter();
+        using var error = new StringWriter();
+        int code = TortureCommand.Run(args, log, error);
+        return (code, log.ToString(), error.ToString());
+    }
+
+    [Fact]
+    public void All_types_hold_together_and_the_first_and_last_line_say_under_what()
+    {
+        (int code, string log, _) = Run("--for", "16s", "--seed", "0x5eed");
+        string[] lines = log.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.StartsWith("memcg-torture:--- Start of test: type=all for=16s seed=0x5eed threads=", lines[0], StringComparison.Ordinal);
+        if (code == ExitCode.Inconclusive) Assert.Skip(lines[^2]);
+        Assert.True(code == ExitCode.Success, log);
+        Assert.StartsWith("memcg-torture:--- End of test: SUCCESS: type=all for=16s seed=0x5eed threads=", lines[^1], StringComparison.Ordinal);
+        foreach (var (name, _, _) in TypeList.Honest) Assert.Contains(lines, l => l.StartsWith($"memcg-torture: {name}", StringComparison.Ordinal));
+    }
+
+    public static TheoryData<string> PlantedBugs => [.. TypeList.Busted.Select(t => t.Name)];
+
+    [Theory, MemberData(nameof(PlantedBugs))]
+    public void A_planted_bug_is_caught(string name)
+    {
+        (string how, TimeSpan took, bool caught) = BustedRun.One(name, TortureOptions.Parse(["--type", name, "--seed", "0x5eed"]));
+        Assert.True(caught, $"{name} was not caught in {took.TotalSeconds:0} s: {how}");
+    }
+
+    [Fact]
+    public void A_failure_prints_the_operations_of_every_cpu_and_stops_at_once()
+    {
+        string text = BustedRun.Child("busted.lock-two-step", TortureOptions.Parse(["--type", "busted.lock-two-step", "--seed", "3"]), out int code);
+        Assert.Equal(ExitCode.Broken, code);
+        for (int cpu = 0; cpu < 3; cpu++) Assert.Contains($"\ncpu {cpu}: ", text, StringComparison.Ordinal);
+        Assert.Matches(@"\n  -[0-9.]+ us  acquire ", text);
+        Assert.Contains("memcg-torture:--- End of test: FAILURE: type=busted.lock-two-step ", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_was_never_seen_makes_the_end_inconclusive()
+    {
+        (int code, string log, _) = Run("--type", "locks.tas", "--for", "150ms", "--hotplug", "2147483647");
+        Assert.Equal(ExitCode.Inconclusive, code);
+        Assert.Contains("never seen: locks.tas: hotplug", log, StringComparison.Ordinal);
+        Assert.Contains("--- End of test: INCONCLUSIVE: ", log, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--for", "soon", "--for: 'soon' is not a duration; write for example 250ms, 5s or 2m (a bare number is seconds)")]
+    [InlineData("--threads", "0", "--threads: '0' is not a number from 1 to 1024")]
+    [InlineData("--delay", "3", "--delay: '3' is no power of two up to 4096, nor 0")]
+    [InlineData("--speed", "9", "'--speed' is no option of torture; --help shows all")]
+    [InlineData("--type", "slab,busted", "--type: 'slab,busted' mixes types that must hold with busted ones that must fail; run them apart")]
+    public void A_wrong_command_line_is_one_line_and_exit_2(string option, string value, string message)
+    {
+        (int code, string log, string error) = Run(option, value);
+        Assert.Equal((ExitCode.Usage, "", "memcg-torture: " + message), (code, log, error.TrimEnd()));
+    }
+
+    [Fact]
+    public void An_unknown_type_is_answered_with_the_known_ones() =>
+        Assert.StartsWith("memcg-torture: --type: 'lock' is not known. Known: all, locks.tas, ", Run("--type", "lock").Error, StringComparison.Ordinal);
+
+    [Fact]
+    public void Every_era_and_every_answer_of_the_list_is_among_the_models()
+    {
+        foreach (Era era in Eras.All) Assert.Contains(Models.All, m => m.Era == era.Name && m.Answers.SequenceEqual(era.Answers));
+        foreach (Answer answer in Eras.Answers.Where(a => !a.What.Contains("explorer only", StringComparison.Ordinal))) Assert.Contains(Models.All, m => m[answer.Axis] == answer.Name);
+        Assert.Contains(Models.All, m => m[Axis.Stock] == "SevenSlot2");
+    }
+}
