@@ -11,6 +11,7 @@ internal static class Cases
         .. RcuCases.All,
         .. CounterCases.All,
         .. StockCases.All,
+        .. BookCases.All,
         .. LitmusCases.All,
     ];
 

@@ -27,6 +27,8 @@ public interface ILruvecFind
     static abstract string Name { get; }
     /// <summary>True when the lruvec is looked at again under its lock, inside RCU.</summary>
     static abstract bool Rechecks { get; }
+    /// <summary>True when all lists of a group may move to its parent in one step; only right with the second look.</summary>
+    static abstract bool Splices { get; }
 }
 
 /// <summary>The LRU bit pins the page's group: no second look.</summary>
@@ -37,6 +39,8 @@ public readonly struct ByLruBit : ILruvecFind
     public static string Name => "LruvecLruBit";
     /// <inheritdoc/>
     public static bool Rechecks => false;
+    /// <inheritdoc/>
+    public static bool Splices => false;
 }
 
 /// <summary>Lock, then recheck under RCU held to the unlock; lists can be spliced to the parent.</summary>
@@ -47,6 +51,8 @@ public readonly struct ByRecheck : ILruvecFind
     public static string Name => "LruvecRecheck";
     /// <inheritdoc/>
     public static bool Rechecks => true;
+    /// <inheritdoc/>
+    public static bool Splices => true;
 }
 
 /// <summary>One lock per group and node beside its lists; the LRU bit decides who may touch a page's place. Linux: 5.11 and later.</summary>
@@ -288,7 +294,7 @@ public readonly unsafe struct Lruvecs<TLock, TFind> : ILruDesign where TLock : s
     /// <remarks>lru_reparent_memcg: the child's lock, then the parent's; the oldest of the child go behind the oldest of the parent.</remarks>
     public static bool TrySplice<TSplice>(in ThisCpu cpu, Memcg* child, Memcg* parent, int node, ref TSplice change) where TSplice : struct, ISpliceSwitch
     {
-        if (!TFind.Rechecks) return false;
+        if (!TFind.Splices) return false;
         LruvecNode* from = Of(child, node), to = Of(parent, node);
         Machine.IrqOff();
         LruLock<TLock>.Acquire(cpu, &from->Lock, &from->Waits);

@@ -49,6 +49,7 @@ public readonly unsafe struct RcuLockWait : IBookDestroy
         TLock.WaitForHolder(&book->Lock); // D2; ended by that holder's release
         AtomicInt.Store(&book->State, (int)BookState.Dead);
         Poison(book);
+        Machine.Fence(); // the marks are in memory before the book is somebody else's
         Machine.OnFree(book, Book.Bytes);
     }
 
@@ -92,6 +93,7 @@ public readonly unsafe struct RcuOnly : IBookDestroy
     public static void Free<TLock>(Book* book) where TLock : struct, ILockKind 
     {
         AtomicInt.Store(&book->State, (int)BookState.Dead);
+        Machine.Fence(); // the marks are in memory before the book is somebody else's
         Machine.OnFree(book, Book.Bytes);
     }
 }
