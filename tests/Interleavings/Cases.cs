@@ -11,6 +11,10 @@ internal static class Cases
         .. RcuCases.All,
         .. CounterCases.All,
         .. StockCases.All,
+        .. PerCpuRefCases.All,
+        .. BooksCases.All,
+        .. LifeCases.All,
+        .. LocklessCases.All,
         .. LitmusCases.All,
     ];
 
