@@ -196,11 +196,11 @@ internal static class BooksCases
         .. Matrix<W3>("B1", Expect.Exhausted, Expect.Broken),
         .. Matrix<W4>("B1", Expect.Exhausted, Expect.Exhausted),
         .. Matrix<W5>("B1", Expect.Exhausted, Expect.Exhausted),
-        Case.Of<DestroyAgainstCatch<W1, RcuLockWait, N1, N1, N1>>("B3", "rfc-2012-books,lru.destroy=rcu+lockwait", "1sd1c"),
-        Case.Of<DestroyAgainstCatch<W2, RcuLockWait, N1, N1, N1>>("B3", "rfc-2012-books,lru.switch=W2,lru.destroy=rcu+lockwait", "1sd1c"),
-        Case.Of<DestroyAgainstCatch<W1, RefcountIsolated, N1, N1, N1>>("B3", "rfc-2012-books,lru.destroy=refcount", "1sd1c"),
-        Case.Of<DestroyAgainstCatch<W1, Recycle, N1, N1, N1>>("B3", "rfc-2012-books,lru.destroy=recycle", "1sd1c"),
-        Case.Of<DestroyAgainstCatch<W1, RcuOnly, N1, N1, N1>>("B3", "rfc-2012-books,lru.destroy=rcu", "1sd1c"), // not broken: the emptiness check waits for the lock
+        Case.Of<DestroyAgainstCatch<W1, RcuLockWait, N1, N1, N1>>("B3", "rfc-2012-books,lru.destroy=rcu+lockwait", "1sd1c", heavy: true),
+        Case.Of<DestroyAgainstCatch<W2, RcuLockWait, N1, N1, N1>>("B3", "rfc-2012-books,lru.switch=W2,lru.destroy=rcu+lockwait", "1sd1c", heavy: true),
+        Case.Of<DestroyAgainstCatch<W1, RefcountIsolated, N1, N1, N1>>("B3", "rfc-2012-books,lru.destroy=refcount", "1sd1c", heavy: true),
+        Case.Of<DestroyAgainstCatch<W1, Recycle, N1, N1, N1>>("B3", "rfc-2012-books,lru.destroy=recycle", "1sd1c", heavy: true),
+        Case.Of<DestroyAgainstCatch<W1, RcuOnly, N1, N1, N1>>("B3", "rfc-2012-books,lru.destroy=rcu", "1sd1c", heavy: true), // not broken: the emptiness check waits for the lock
         Case.Of<DestroyAgainstCatch<W3, RcuLockWait, N0, N1, N1>>("B3", "lru.switch=W3,lru.destroy=rcu+lockwait,unlocked-check", "1sd1c", heavy: true),
         Case.Of<DestroyAgainstCatch<W3, RcuOnly, N0, N1, N1>>("B3", "busted-unlocked-check-and-no-lock-wait", "1sd1c", Expect.Broken, heavy: true),
         Case.Of<DestroyAgainstCatch<W1, RcuLockWait, N1, N0, N1>>("B3", "busted-no-grace-period", "1sd1c", Expect.Broken),

@@ -219,7 +219,7 @@ internal static class LocklessCases
         .. Both<ActivateAgainstUncharge>("A1", "1m1u", Expect.Exhausted, heavy: true),
         .. Both<UnchargeTwice>("A4", "2u", Expect.Broken),
         .. Both<ActivateAgainstCommit>("A5", "1m1c", Expect.Broken),
-        Case.Of<DrainAgainstReader<Corrected>>("A7", "LocklessRcu", "1d1r"),
+        Case.Of<DrainAgainstReader<Corrected>>("A7", "LocklessRcu", "1d1r", heavy: true),
         Case.Of<DrainAgainstReader<AsPosted>>("A7", "LocklessRcuAsPosted", "1d1r", Expect.Broken),
         .. Both<ScanAgainstReuse>("A8", "1s1f", Expect.Exhausted, heavy: true), // refuted: the zone's lock, held by the scanner, keeps a page with the LRU bit
         Case.Of<LocklessCase<Corrected, ActivateAgainstMove>>("A11", "LocklessRcu", "1m1a"),

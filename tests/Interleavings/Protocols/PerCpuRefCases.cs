@@ -197,8 +197,8 @@ internal static class PerCpuRefCases
         Case.Of<KillAgainstHolders<ShippedKill, N2>>("percpu_ref", "kill", "1k2h", heavy: true),
         Case.Of<KillAgainstHolders<KillWithoutGracePeriod, N1>>("percpu_ref", "busted-kill-no-grace-period", "1k1h", Expect.Broken),
         Case.Of<KillAgainstTryGet<N0>>("percpu_ref", "tryget", "1k1t", heavy: true),
-        Case.Of<KillAgainstTryGet<N1>>("percpu_ref", "tryget_live", "1k1t"),
+        Case.Of<KillAgainstTryGet<N1>>("percpu_ref", "tryget_live", "1k1t", heavy: true),
         Case.Of<TryGetAgainstRecycling<ShippedExit>>("percpu_ref", "exit", "1r1t", heavy: true),
-        Case.Of<TryGetAgainstRecycling<ExitAtABias>>("percpu_ref", "busted-exit-at-a-bias", "1r1t", Expect.Broken),
+        Case.Of<TryGetAgainstRecycling<ExitAtABias>>("percpu_ref", "busted-exit-at-a-bias", "1r1t", Expect.Broken, heavy: true),
     ];
 }
