@@ -91,6 +91,6 @@ internal static class LifeCases
         Case.Of<RemoveAgainst<Attaches>>("life", "remove,attach", "1r1a"),
         Case.Of<RemoveAgainst<MakesChild>>("life", "remove,create", "1r1c"),
         Case.Of<RemoveAgainst<Visits>>("life", "remove,tryget", "1r1t", heavy: true),
-        Case.Of<RemoveAgainst<AttachesWithoutLook>>("life", "busted-attach-looks-before-the-lock", "1r1a", Expect.Broken),
+        Case.Of<RemoveAgainst<AttachesWithoutLook>>("life", "busted-attach-looks-before-the-lock", "1r1a", Expect.Broken, heavy: true),
     ];
 }
