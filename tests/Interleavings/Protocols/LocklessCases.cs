@@ -178,7 +178,7 @@ internal readonly unsafe struct DrainAgainstReader<TForm> : ICase where TForm : 
     public static void Setup()
     {
         box = SimulatedAccounting.New<Controller<PageCounter<PageCounter40>, LocklessRcu<TForm, PrefetchNone>, Lists, AtFinalPut, PinPerPage, NoKmem>>(
-            2, 3, 1, RcuFlavour.Membarrier);
+            2, 3, 1);
         box.ObjectCache(2, TForm.ObjectBytes, 2);
         for (int c = 0; c < 2; c++) LocklessRcu<TForm, PrefetchNone>.InitReaper<Lists>(box.AllCpus.Area(c));
         a = box.Group<Controller<PageCounter<PageCounter40>, LocklessRcu<TForm, PrefetchNone>, Lists, AtFinalPut, PinPerPage, NoKmem>>();
@@ -219,7 +219,7 @@ internal static class LocklessCases
         .. Both<ActivateAgainstUncharge>("A1", "1m1u", Expect.Exhausted, heavy: true),
         .. Both<UnchargeTwice>("A4", "2u", Expect.Broken),
         .. Both<ActivateAgainstCommit>("A5", "1m1c", Expect.Broken),
-        Case.Of<DrainAgainstReader<Corrected>>("A7", "LocklessRcu", "1d1r", heavy: true),
+        Case.Of<DrainAgainstReader<Corrected>>("A7", "LocklessRcu", "1d1r"),
         Case.Of<DrainAgainstReader<AsPosted>>("A7", "LocklessRcuAsPosted", "1d1r", Expect.Broken),
         .. Both<ScanAgainstReuse>("A8", "1s1f", Expect.Exhausted, heavy: true), // refuted: the zone's lock, held by the scanner, keeps a page with the LRU bit
         Case.Of<LocklessCase<Corrected, ActivateAgainstMove>>("A11", "LocklessRcu", "1m1a"),
