@@ -137,11 +137,13 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
             TC.DrainStocks(in cpu, accounting.Root);
         }, 1);
         Gang.Do(static (in ThisCpu cpu) => Poll.Run(in cpu)); // each CPU returns its stock
+        Gang.Do(static (in ThisCpu cpu) => Rcu.Barrier(in cpu)); // and frees the page_cgroups it kept for a batch
         Gang.Do((in ThisCpu cpu) => before = Audit.Run<TC>(in cpu), 1);
         wrong.AddRange(before.Wrong);
         Gang.Do((in ThisCpu cpu) => RemoveAll(in cpu, wrong), 1);
         CloseSlab();
         if (AtomicLong.Load(&accounting.Tree->Dying) is not 0 and var dying) wrong.Add($"{dying} groups were removed and are still dying");
+        Gang.Do((in ThisCpu cpu) => accounting.PageCgroups?.Shrink<NoKmemHook>(in cpu), 1);
         Gang.Do(static (in ThisCpu cpu) => PageAllocator.DrainLocal(in cpu));
         Gang.Do((in ThisCpu cpu) => wrong.AddRange(Audit.Run<TC>(in cpu).Wrong), 1);
         wrong.AddRange(AllocatorCheck.Run(Allocator));

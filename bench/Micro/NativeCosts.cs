@@ -50,6 +50,14 @@ public unsafe class NativeCosts
     [Benchmark]
     public long AtomicLoad() => AtomicLong.Load(&word->Whole);
 
+    /// <summary>prefetchw through its stub; less <see cref="StubAlone"/> it is what Linux pays.</summary>
+    [Benchmark]
+    public void PrefetchForWriting() => PrefetchWriteStub.Line(word);
+
+    /// <summary>The call of a stub that only returns.</summary>
+    [Benchmark]
+    public void StubAlone() => PrefetchWriteStub.Nothing(word);
+
     /// <summary>One locked add whose result nobody reads.</summary>
     [Benchmark]
     public void AtomicAdd() => AtomicLong.Add(&area->Rcu.Queued, 1);

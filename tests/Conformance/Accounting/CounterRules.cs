@@ -43,7 +43,10 @@ internal static unsafe class CounterRules
         if (!bench.TryCharge(leaf, 5)) return "an unlimited charge was refused";
         bench.Quiesce();
         foreach (nint group in (nint[])[(nint)leaf, (nint)middle, (nint)top])
-            if (DesignBench<TC>.Usage((Memcg*)group) != 5) return $"5 pages charged, usage is {DesignBench<TC>.Usage((Memcg*)group)} at depth {Native.Guarded<int>.Get(&((Memcg*)group)->Depth)}";
+        {
+            long usage = DesignBench<TC>.Usage((Memcg*)group);
+            if (usage != 5) return $"5 pages charged, usage is {usage} at depth {Native.Guarded<int>.Get(&((Memcg*)group)->Depth)}";
+        }
         TC.UnchargeCounters(bench.Cpu(), leaf, 5, 5);
         return DesignBench<TC>.Usage(leaf) == 0 && DesignBench<TC>.Usage(top) == 0 ? null : "something is left after the uncharge";
     }
@@ -61,7 +64,8 @@ internal static unsafe class CounterRules
         if (TC.FailCount(top, CounterKind.Memory) == 0) return "refusals are not counted";
         TC.UnchargeCounters(bench.Cpu(), leaf, charged, charged);
         bench.Quiesce();
-        return DesignBench<TC>.Usage(leaf) == 0 && DesignBench<TC>.Usage(top) == 0 ? null : $"usage {DesignBench<TC>.Usage(leaf)} and {DesignBench<TC>.Usage(top)} after everything was given back";
+        long below = DesignBench<TC>.Usage(leaf), above = DesignBench<TC>.Usage(top);
+        return below == 0 && above == 0 ? null : $"usage {below} and {above} after everything was given back";
     }
 
     private static string? RefusalLeavesNoTrace<TC>(DesignBench<TC> bench) where TC : struct, IMemoryController
@@ -71,7 +75,8 @@ internal static unsafe class CounterRules
         Refusal refused = default;
         if (TC.TryCharge(bench.Cpu(), leaf, 4, ref refused)) return "4 pages fitted under a limit of 3";
         if (refused.Memcg != top || refused.Kind != CounterKind.Memory) return "the refusing counter is not named (S8)";
-        if (DesignBench<TC>.Usage(leaf) != 0 || DesignBench<TC>.Usage(top) != 0) return $"usage {DesignBench<TC>.Usage(leaf)} below and {DesignBench<TC>.Usage(top)} above after a refusal";
+        long below = DesignBench<TC>.Usage(leaf), above = DesignBench<TC>.Usage(top);
+        if (below != 0 || above != 0) return $"usage {below} below and {above} above after a refusal";
         TC.TrySetLimit(top, CounterKind.Memory, 1000);
         TC.TrySetLimit(leaf, CounterKind.Memsw, 2);
         if (TC.TryCharge(bench.Cpu(), leaf, 4, ref refused)) return "4 pages fitted under a memsw limit of 2";
