@@ -12,6 +12,9 @@ internal static class Cases
         .. CounterCases.All,
         .. StockCases.All,
         .. BookCases.All,
+        .. PerCpuRefCases.All,
+        .. LifeCases.All,
+        .. LocklessCases.All,
         .. LitmusCases.All,
     ];
 

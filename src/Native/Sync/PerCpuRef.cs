@@ -49,7 +49,7 @@ public unsafe struct PerCpuRef
     public static void Init(PerCpuRef* r, void* counters, delegate*<in ThisCpu, PerCpuRef*, void> release, long stride = CacheLine.Apart)
     {
         Guarded<long>.Set(&r->Stride, stride);
-        AtomicLong.Init(&r->Count, counters == null ? 1 : Bias + 1);
+        AtomicLong.Store(&r->Count, counters == null ? 1 : Bias + 1); // marked: a late TryGet of the last life may be looking
         Guarded<nint>.Set(&r->Release, (nint)release);
         Guarded<nint>.Set(&r->Confirm, 0);
         // Last, with release: where the memory is recycled in place, a TryGet that began before may see this life, and then sees all of it.

@@ -167,6 +167,7 @@ internal static unsafe class Accesses
             Run.CheckAlive();
             if (Life.IsFreed(offset)) Run.Fail(Verdict.DoubleFree, $"CPU{Run.CurrentCpu} frees {Names.Of(offset, 1)} again", site);
             WriteAll(offset, (int)bytes, "free", site);
+            StoreBuffers.OnFree(Run.CurrentCpu, offset, (int)bytes);
         }
         Life.Free(offset, (int)bytes);
     }

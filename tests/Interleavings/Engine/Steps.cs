@@ -86,7 +86,7 @@ internal static unsafe partial class Run
         RaceDetector.Write(cpu, p->Location, p->Site);
         BufferedStore* s = StoreBuffers.Push(cpu);
         if (s == null) Fail(Verdict.StepLimit, $"more than {Limits.Buffered} stores in the buffer of CPU{cpu}", p->Site);
-        (s->Offset, s->Size, s->Location, s->Value, s->Site) = (p->Offset, p->Size, p->Location, p->A, p->Site);
+        (s->Offset, s->Size, s->Location, s->Value, s->Site, s->BeforeFree) = (p->Offset, p->Size, p->Location, p->A, p->Site, false);
         RaceDetector.Release(cpu, p->Relaxed, &s->Publishes);
         s->Issued = *issued;
     }
@@ -104,7 +104,7 @@ internal static unsafe partial class Run
     {
         BufferedStore* s = StoreBuffers.Push(cpu);
         if (s == null) Fail(Verdict.StepLimit, $"more than {Limits.Buffered} stores in the buffer of CPU{cpu}", site);
-        (s->Offset, s->Size, s->Location, s->Value, s->Site) = (offset, (byte)size, location, v, site);
+        (s->Offset, s->Size, s->Location, s->Value, s->Site, s->BeforeFree) = (offset, (byte)size, location, v, site, false);
         RaceDetector.Release(cpu, true, &s->Publishes);
         s->Issued = clock[Current];
     }
@@ -120,7 +120,7 @@ internal static unsafe partial class Run
         var p = new Op { Kind = OpKind.Drain, Offset = s.Offset, Size = s.Size, Location = s.Location, Site = s.Site };
         Enter(agent, &p, Access.Write, Arena.Read(s.Offset, s.Size), s.Value);
         if (StoresAreSteps) Arena.Write(Arena.BufferCount(cpu), 4, StoreBuffers.Count(cpu));
-        if (Life.IsFreed(s.Offset))
+        if (Life.IsFreed(s.Offset) && !s.BeforeFree)
         {
             Record(Verdict.UseAfterFree, $"a store of CPU{cpu} reaches freed {Names.Of(s.Offset, s.Size)}", s.Site);
             return;

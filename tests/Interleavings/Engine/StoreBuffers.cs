@@ -11,6 +11,8 @@ internal struct BufferedStore
     public int Location;
     public int Site;
     public byte Size;
+    /// <summary>The CPU that issued it has freed the place since: whoever gets the memory next gets it after this store.</summary>
+    public bool BeforeFree;
     public long Value;
     /// <summary>What the store publishes when it reaches memory.</summary>
     public CpuClock Publishes;
@@ -39,6 +41,14 @@ internal static unsafe class StoreBuffers
 
     /// <summary>A place for one more store, or null when the model's buffer is full.</summary>
     public static BufferedStore* Push(int cpu) => count[cpu] == Limits.Buffered ? null : stores + cpu * Limits.Buffered + count[cpu]++;
+
+    /// <summary>The CPU frees these bytes: what it has on its way there is not a use after free.</summary>
+    public static void OnFree(int cpu, int offset, int bytes)
+    {
+        BufferedStore* s = stores + cpu * Limits.Buffered;
+        for (int i = 0; i < count[cpu]; i++)
+            if (Overlap(s + i, offset, bytes)) s[i].BeforeFree = true;
+    }
 
     public static BufferedStore* Oldest(int cpu) => stores + cpu * Limits.Buffered + (Explorer.Defect == EngineDefect.DrainLifo ? count[cpu] - 1 : 0);
 

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using MemcgNative.Accounting;
+using MemcgNative.Allocator;
+using MemcgNative.Native;
+
+namespace MemcgNative.Tests.Interleavings;
+
+/// <summary>One node, a table of groups, a few pages: what AccountingMemory builds, in the arena. Group 0 is the root.</summary>
+internal readonly unsafe struct SimulatedAccounting
+{
+    private readonly SimulatedCpus cpus;
+
+    private SimulatedAccounting(SimulatedCpus cpus, MemcgTree* tree, Page* pages)
+    {
+        this.cpus = cpus;
+        Tree = tree;
+        Pages = pages;
+    }
+
+    public MemcgTree* Tree { get; }
+    public Page* Pages { get; }
+    public Memcg* Root => MemcgTree.Root(Tree);
+    public ThisCpu this[int cpu] => cpus[cpu];
+    public SimulatedCpus AllCpus => cpus;
+
+    public static SimulatedAccounting New<TC>(int count, int groups, int pages = 0, RcuFlavour flavour = RcuFlavour.Qsbr) where TC : struct, IMemoryController
+    {
+        SimulatedCpus cpus = SimulatedCpus.New(count, flavour);
+        MemcgTree* tree = Arena.New<MemcgTree>("tree");
+        Guarded<int>.Set(&tree->Capacity, groups);
+        Guarded<int>.Set(&tree->Cpus, count);
+        Guarded<int>.Set(&tree->Nodes, 1);
+        IntrusiveList.Init(&tree->Free);
+        Guarded<nint>.Set(&tree->Groups, (nint)Arena.Array<Memcg>(groups, "group"));
+        Guarded<nint>.Set(&tree->NodeBases, (nint)Arena.Array<MemcgNode>(groups, "groupnode"));
+        Guarded<nint>.Set(&tree->StatBase, (nint)Arena.Array<MemcgStatCpu>(groups * count, "stat"));
+        Guarded<nint>.Set(&tree->StatStride, groups * MemcgStatCpu.Bytes);
+        AccountingNode* node = Arena.New<AccountingNode>("node");
+        Guarded<long>.Set(&node->EndPfn, pages);
+        GuardedPtr<MemcgTree>.Set(&node->Tree, tree);
+        TC.Configure(node, new AccountingPlan());
+        TC.InitNode(node);
+        Guarded<nint>* nodes = Arena.New<Guarded<nint>>("nodes");
+        Guarded<nint>.Set(nodes, (nint)node);
+        for (int c = 0; c < count; c++)
+        {
+            AccountingCpu* own = AccountingCpu.Of(cpus[c]);
+            Guarded<nint>.Set(&own->StatBase, Guarded<nint>.Get(&tree->StatBase) + c * groups * MemcgStatCpu.Bytes);
+            GuardedPtr<MemcgTree>.Set(&own->Tree, tree);
+            GuardedPtr<Guarded<nint>>.Set(&own->Nodes, nodes);
+            Guarded<int>.Set(&own->NodeCount, 1);
+            TC.InitCpu(cpus.Area(c));
+        }
+        for (int id = groups - 1; id >= 0; id--)
+        {
+            Memcg* memcg = MemcgTree.ById(tree, id);
+            Guarded<int>.Set(&memcg->Id, id);
+            Guarded<nint>.Set(&memcg->StatOffset, (nint)id * MemcgStatCpu.Bytes);
+            Guarded<nint>.Set(&memcg->Tree, (nint)tree);
+            if (id != 0) IntrusiveList.Add(&tree->Free, &memcg->Sibling);
+        }
+        IntrusiveList.Init(&MemcgTree.Root(tree)->Sibling);
+        MemcgLife.Init<TC>(tree, MemcgTree.Root(tree), null);
+        TC.OnOnline(cpus[0], MemcgTree.Root(tree));
+        Page* first = pages == 0 ? null : Arena.Array<Page>(pages, "page");
+        for (int i = 0; i < pages; i++)
+        {
+            AtomicInt.Init(&first[i].RefCount, 1);
+            AtomicInt.Init(&first[i].MapCount, -1);
+            AtomicLong.Init(&first[i].Flags, PageFlags.SwapBacked);
+        }
+        return new SimulatedAccounting(cpus, tree, first);
+    }
+
+    /// <summary>A child of the root.</summary>
+    public Memcg* Group<TC>() where TC : struct, IMemoryController => MemcgLife.Create<TC>(cpus[0], Root);
+
+    /// <summary>A cache of page_cgroup objects: each CPU has some on its stack and never needs a slab.</summary>
+    public void ObjectCache(int count, int bytes, int each)
+    {
+        var cache = (KmemCacheState*)Arena.Block(sizeof(KmemCacheState), "cache", typeof(KmemCacheState));
+        Guarded<int>.Set(&cache->ObjectBytes, bytes);
+        nint* table = (nint*)Arena.Block(count * sizeof(nint), "stacks");
+        GuardedPtr<nint>.Set(&cache->Cpus, table);
+        for (int c = 0; c < count; c++)
+        {
+            var own = (KmemCpu*)Arena.Block(KmemCpu.Bytes, $"stack{c}", typeof(KmemCpu));
+            table[c] = (nint)own;
+            Guarded<int>.Set(&own->Count, each);
+            Guarded<int>.Set(&own->Limit, KmemCpu.Capacity);
+            for (int i = 0; i < each; i++)
+            {
+                void* o = Arena.Block((bytes + 15) & ~15, $"object{c}.{i}", typeof(PageCgroupObject));
+                GuardedPtr<byte>.Set(KmemCpu.Entry(own, i), (byte*)o);
+                Machine.OnFree(o, (nuint)bytes);
+            }
+            Guarded<nint>.Set(&AccountingCpu.Of(cpus[c])->PageCgroupCache, (nint)cache);
+        }
+    }
+}
