@@ -17,7 +17,8 @@ public sealed class MachineTests
     [Theory]
     [MemberData(nameof(Kernels))]
     public void Eight_nodes_are_seen_as_asked_for(string kernel) => Assert.Equal(
-        Enumerable.Range(0, 8).Select(n => $"{n} cpus {n} {string.Join(' ', Enumerable.Range(0, 8).Select(m => m == n ? 10 : m / 2 == n / 2 ? 12 : 24))}"), Nodes(Machines.Eight(kernel)));
+        Enumerable.Range(0, 8).Select(n => $"{n} cpus {n} {string.Join(' ', Enumerable.Range(0, 8).Select(m => m == n ? 10 : m / 2 == n / 2 ? 12 : 24))}"),
+            Nodes(Machines.Eight(kernel)));
 
     [Theory]
     [MemberData(nameof(Kernels))]

@@ -90,7 +90,8 @@ public sealed class PlacementTests
     {
         Answer answer = Machines.Pairs(kernel)["huge1"];
         Assert.Equal(3, answer.Status);
-        Assert.StartsWith("memcgnative: --pages 2M: 8 pages needed on node 1, 0 free. As root: echo 8 > /sys/devices/system/node/node1/hugepages/", answer.Error, StringComparison.Ordinal);
+        Assert.StartsWith("memcgnative: --pages 2M: 8 pages needed on node 1, 0 free. As root: echo 8 > /sys/devices/system/node/node1/hugepages/", answer.Error,
+            StringComparison.Ordinal);
     }
 
     [Theory]
