@@ -101,7 +101,7 @@ public sealed class FaultTests : IDisposable
         var text = new StringBuilder();
         text.Append("# What happens when the system refuses\n\n");
         text.Append("Written by FaultTests (MEMCGNATIVE_WRITE_FAULTS=1 writes it anew): each call fails at each position of "
-            + " topology, placement, run and sweep. Numbers are N.\n\n");
+            + "topology, placement, run and sweep. Numbers are N.\n\n");
         text.Append("| Call | errno | Exit and line |\n|---|---|---|\n");
         foreach (var (key, outcomes) in seen) text.Append(CultureInfo.InvariantCulture, $"| {key} | {string.Join("<br>", outcomes)} |\n");
         string path = Path.Combine(Repository.Root, Table);
