@@ -60,10 +60,10 @@ public sealed class MachineTests
         return answer.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries);
     }
 
-    private static IEnumerable<string> Nodes(Boot boot)
-    {
-        foreach (JsonElement node in boot["topology"].Result.GetProperty("nodes").EnumerateArray())
-            yield return $"{node.GetProperty("number")} cpus {node.GetProperty("cpus").GetString()} {string.Join(' ', node.GetProperty("distances").EnumerateArray())}"
-                + (node.GetProperty("has_memory").GetBoolean() ? "" : " no memory");
-    }
+    private static string[] Nodes(Boot boot) =>
+    [
+        .. boot["topology"].Result.GetProperty("nodes").EnumerateArray().Select(node =>
+            $"{node.GetProperty("number")} cpus {node.GetProperty("cpus").GetString()} {string.Join(' ', node.GetProperty("distances").EnumerateArray())}"
+            + (node.GetProperty("has_memory").GetBoolean() ? "" : " no memory")),
+    ];
 }

@@ -109,7 +109,7 @@ public sealed class OutputTests
     public void A_short_run_gives_one_json_document_with_the_proof_beside_the_numbers()
     {
         if (!OperatingSystem.IsLinux()) Assert.Skip("runs on Linux");
-        CliBox.Answer answer = CliBox.Run(CliBox.Split("run fault -q -t 1 -d 4ms -r 3 -w 20ms --depth 2 --private --format json --seed 7"));
+        CliBox.Answer answer = CliBox.Run(CliBox.Split("run fault -q -t 1 -d 60ms -r 3 -w 20ms --depth 2 --private --format json --seed 7"));
         Assert.Equal((0, ""), (answer.Code, answer.Error));
         using var json = JsonDocument.Parse(answer.Out);
         JsonElement root = json.RootElement, point = root.GetProperty("points")[0];
