@@ -59,6 +59,7 @@ internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, dou
         foreach (Point p in points) p.Reset();
         ReadUsage(subtract: false);
         GC.Collect();
+        GC.WaitForPendingFinalizers(); // what they compile and allocate must not fall into the measured region
         int collections = GC.CollectionCount(0);
         int compiled = (int)JitInfo.GetCompiledMethodCount();
         for (int rep = 0; rep < schedule.Reps && !stop.IsCancellationRequested; rep++)
