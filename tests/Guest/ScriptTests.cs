@@ -34,12 +34,24 @@ public sealed class ScriptTests
         }
     }
 
+    [Theory]
+    [InlineData("-s -N", "tcg\\,thread=single ", "-smp 8\\,")]
+    [InlineData("-i -N", "-icount shift=0\\,sleep=off ", "-smp 1\\,")]
+    [InlineData("-1 -a quiet=1 -N", "cgroup=1", "quiet=1")]
+    public void An_option_changes_what_the_emulator_is_told(string options, string one, string other)
+    {
+        (int status, string said, _) = Run(options);
+        Assert.Equal(0, status);
+        Assert.Contains(one, said, StringComparison.Ordinal);
+        Assert.Contains(other, said, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Help_names_every_option()
     {
         (int status, string said, _) = Run("-h");
         Assert.Equal(0, status);
-        foreach (char option in "kncmdatofjN") Assert.Contains($"\n  -{option} ", said, StringComparison.Ordinal);
+        foreach (char option in "k1ncmdatofjsiN") Assert.Contains($"\n  -{option} ", said, StringComparison.Ordinal);
     }
 
     private static (int Status, string Out, string Error) Run(string options, [CallerFilePath] string here = "")

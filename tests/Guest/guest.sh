@@ -6,7 +6,8 @@ set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/memcgnative/guest
-kernel=6.12 nodes=4 cpus=2 mib=512 near=16 far=32 pairs='' seconds=300 tree='' job='' out='' cmdline='' dry=''
+kernel=6.12 nodes='' cpus='' mib=512 near=16 far=32 pairs='' seconds=300 tree='' job='' out='' cmdline='' dry=''
+accel=tcg,thread=multi features=max clock=() cgroup=
 
 usage() {
   cat <<'END'
@@ -16,16 +17,20 @@ Boots a Debian kernel in an emulated machine (QEMU, no KVM) and runs memcgnative
 The exit status is the command's; 3 means that the guest cannot be had here, 125 that it did not come to an end.
 
   -k 6.1|6.12|FILE  kernel: Debian's cloud kernels (downloaded by apt-get, kept in ~/.cache/memcgnative/guest) or a bzImage
+  -1                cgroup v1 (kernel 6.1): /sys/fs/cgroup/memory and cpuset; without it v2 in /sys/fs/cgroup; $CGROUP names either
   -n NODES          memory nodes (4), or one CPUSxMIB for each: 2x512,2x0,-,1x256,0x512 (0x: no CPUs, x0: no memory, -: a hole)
   -c CPUS           CPUs of each node (2)
   -m MIB            memory of each node (512)
   -d NEAR,FAR       distances: within a pair of nodes 2k and 2k+1, and beyond (16,32)
   -d A-B=D,...      single distances
   -a TEXT           more kernel command line
-  -t SECONDS        patience (300)
+  -t SECONDS        patience (300); a machine that lies still is started once more, as under -s
   -o DIR            where the files that the program left in /out go
   -f TREE           program files, seen as /app (default: this build of memcgnative)
-  -j JOB            a script for the guest's shell instead of a command; "run NAME COMMAND" leaves NAME.out, .err, .status in DIR
+  -j JOB            a script for the guest's shell instead of a command; "run NAME COMMAND" leaves NAME.out, .err, .status in DIR;
+                    proc, sys, tracefs (/sys/kernel/tracing) and cgroups are mounted
+  -s                emulate all CPUs in one thread: slower, and nothing that depends on two of them at once
+  -i                count instructions: one CPU, 1 ns of the guest's clock is one instruction
   -N                print the emulator's command line and stop
 END
 }
@@ -158,14 +163,56 @@ pack() { # archive
   (cd "$root" && find -L . | cpio -o -L -H newc --quiet) >"$1"
 }
 
-while getopts k:n:c:m:d:a:t:o:f:j:Nh option; do
+# Emulated CPUs that run side by side may miss an instruction that another one patches (a static key), or an interrupt: the kernel dies
+# ("Oops: int3") or the machine lies still, which is told from a program that takes long by the line that init writes every 2 s. How long the
+# silence may be is told by what the emulator did in it, because this machine may be busy with other things.
+readonly late=124 still=125
+watch() {
+  local begin=$SECONDS heard=0 said=0 at=$SECONDS cpu=0
+  while kill -0 "$emulator" 2>/dev/null; do
+    sleep 0.5
+    heard=$(stat -c %s "$work/console")
+    if [ "$heard" != "$said" ]; then said=$heard at=$SECONDS cpu=$(cpu_seconds); fi
+    if [ $((SECONDS - begin)) -ge "$seconds" ]; then
+      end_emulator
+      return "$late"
+    fi
+    if [ "${#clock[@]}" = 0 ] && { [ $(($(cpu_seconds) - cpu)) -ge 40 ] || [ $((SECONDS - at)) -ge 120 ]; }; then
+      end_emulator
+      return "$still"
+    fi
+  done
+}
+
+end_emulator() {
+  kill "$emulator" 2>/dev/null || true
+  sleep 0.2
+  kill -KILL "$emulator" 2>/dev/null || true
+  wait "$emulator" 2>/dev/null || true
+}
+
+# Of user and system, after the name in brackets.
+cpu_seconds() {
+  local fields
+  read -ra fields < <(sed 's/.*) //' "/proc/$emulator/stat" 2>/dev/null) || true
+  echo $(((${fields[11]:-0} + ${fields[12]:-0}) / 100))
+}
+
+while getopts k:1n:c:m:d:a:t:o:f:j:siNh option; do
   case $option in
+    1) cgroup='cgroup=1 ' ;;
+    s) accel=tcg,thread=single ;;
+    i)
+      # Without the string instructions' fast paths a copy is counted as what it moves; without mitigations as what Linux wrote.
+      accel=tcg,thread=single features=max,-erms,-fsrm clock=(-icount 'shift=0,sleep=off')
+      cmdline+=' mitigations=off'
+      ;;
     k) kernel=$OPTARG ;;
     n) nodes=$OPTARG ;;
     c) cpus=$OPTARG ;;
     m) mib=$OPTARG ;;
     d) if [[ $OPTARG =~ ^([0-9]+),([0-9]+)$ ]]; then near=${BASH_REMATCH[1]} far=${BASH_REMATCH[2]}; else pairs+=,$OPTARG; fi ;;
-    a) cmdline=$OPTARG ;;
+    a) cmdline+=" $OPTARG" ;;
     t) seconds=$OPTARG ;;
     o) out=$OPTARG ;;
     f) tree=$(readlink -f -- "$OPTARG") ;;
@@ -180,12 +227,13 @@ while getopts k:n:c:m:d:a:t:o:f:j:Nh option; do
 done
 shift $((OPTIND - 1))
 
+if [ "${#clock[@]}" != 0 ]; then : "${nodes:=1}" "${cpus:=1}"; else : "${nodes:=4}" "${cpus:=2}"; fi
 read_nodes
 machine
-args=(-M q35 -nodefaults -no-user-config -display none -no-reboot -accel 'tcg,thread=multi' -cpu max "${args[@]}")
-append="console=ttyS0 panic=-1 quiet tsc=reliable no_timer_check transparent_hugepage=madvise $cmdline"
+args=(-M q35 -nodefaults -no-user-config -display none -no-reboot -cpu "$features" "${clock[@]}" "${args[@]}")
+append="console=ttyS0 panic=-1 quiet tsc=reliable no_timer_check transparent_hugepage=madvise $cgroup$cmdline"
 if [ -n "$dry" ]; then
-  printf '%q ' qemu-system-x86_64 "${args[@]}" -append "$append"
+  printf '%q ' qemu-system-x86_64 -accel "$accel" "${args[@]}" -append "$append"
   echo
   exit 0
 fi
@@ -194,7 +242,7 @@ needs
 
 emulator=''
 work=$(mktemp -d "${TMPDIR:-/tmp}/memcgnative-guest.XXXXXX")
-trap '[ -z "$emulator" ] || kill "$emulator" || true; rm -rf "$work"' EXIT
+trap '[ -z "$emulator" ] || end_emulator; rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -208,22 +256,23 @@ else
 fi
 pack "$work/initrd"
 
-# A kernel that dies is the emulator's doing: it may miss an instruction that another CPU patches (a static key, "Oops: int3"). Then once more.
 for attempt in 1 2; do
   status=0
-  timeout -k 5 "$seconds" qemu-system-x86_64 "${args[@]}" -kernel "$kernel" -initrd "$work/initrd" -append "$append" \
+  qemu-system-x86_64 -accel "$accel" "${args[@]}" -kernel "$kernel" -initrd "$work/initrd" -append "$append" \
     -serial stdio -serial "file:$work/out.tgz" </dev/null >"$work/console" 2>"$work/qemu" &
   emulator=$!
-  wait "$emulator" || status=$?
+  watch && wait "$emulator" || status=$?
   emulator=''
-  if [ "$attempt" = 2 ] || ! grep -q 'Kernel panic - not syncing' "$work/console"; then break; fi
-  echo 'guest: the kernel died in the emulator; booting once more' >&2
+  if [ "$attempt" = 2 ] || ! grep -q 'Kernel panic - not syncing' "$work/console" && [ "$status" != "$still" ]; then break; fi
+  echo 'guest: the machine locked up in the emulator; starting it once more' >&2
+  accel=tcg,thread=single
 done
 mkdir "$work/out"
 if [ "$status" != 0 ] || ! tar xzf "$work/out.tgz" -C "$work/out" 2>/dev/null; then
   tr -d '\r' <"$work/console" >&2
   cat "$work/qemu" >&2
-  [ "$status" != 124 ] || fail 125 "not finished after $seconds s"
+  [ "$status" != "$late" ] || fail 125 "not finished after $seconds s"
+  [ "$status" != "$still" ] || fail 125 'the machine locked up in the emulator, twice'
   fail 125 "the guest broke off (emulator: exit $status); what it said is above"
 fi
 if [ -z "$job" ]; then
