@@ -40,6 +40,11 @@ internal static class CommandTree
         Command list = Make("list", "eras, axes, workloads, presets", [o.Format], r => new ListCommand(context).Run(r, r.GetValue(what)));
         list.Arguments.Add(what);
         root.Subcommands.Add(list);
+        var kind = new Argument<string?>("kind") { Description = "cpu: core to core; node: writer's node by home node (default cpu)", Arity = ArgumentArity.ZeroOrOne };
+        Command matrix = Make("matrix", "latency of the accounting's own lines, and whether this machine shows false sharing", [o.Line, o.Cpus, o.Mem, o.Seed, o.Format, o.Out],
+            r => new MatrixCommand(context).Run(r, r.GetValue(kind)));
+        matrix.Arguments.Add(kind);
+        root.Subcommands.Add(matrix);
         return root;
     }
 

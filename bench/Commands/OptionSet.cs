@@ -42,6 +42,7 @@ internal sealed class OptionSet
     public readonly Option<bool> Twin = Flag("--twin", null, "also run the C twin in the same rounds and print the ratio");
     public readonly Option<bool> Strict = Flag("--strict", null, "exit 6 when a point is not trustworthy");
     public readonly Option<string?> Topology = Text("--topology", null, "TEXT", "a made-up machine, \"pack:2 numa:2 l3:2 core:4 pu:2\"; only for `topology` and --dry-run");
+    public readonly Option<string?> Line = Text("--line", null, "LINE", "page_counter, lru_lock or stock (default all)");
     public readonly Option<string?> Color = Recursive(Text("--color", null, "auto|always|never", "escapes in the output (default auto; NO_COLOR and TERM=dumb are heeded)"));
     public readonly Option<bool> Quiet = Recursive(Flag("--quiet", "-q", "nothing on stderr but errors"));
     public readonly Option<bool> Verbose = Recursive(Flag("--verbose", "-v", "more on stderr"));

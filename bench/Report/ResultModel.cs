@@ -122,6 +122,7 @@ internal sealed record RuntimeModel(long ManagedBytes, int Collections, int Comp
 [JsonSerializable(typeof(PlacementReport))]
 [JsonSerializable(typeof(ListModel))]
 [JsonSerializable(typeof(PlanModel))]
+[JsonSerializable(typeof(MatrixReport))]
 internal sealed partial class ResultJson : JsonSerializerContext;
 
 /// <summary>`list` as JSON.</summary>
