@@ -5,7 +5,7 @@ namespace MemcgNative.Allocator;
 
 /// <summary>
 /// How one use of memory is mapped: kinds of page, best first, and a policy. "local" means each part on its own node, "remote" the node
-/// farthest from it; any other policy is applied to the whole range.
+/// farthest from it, "bind" its own node where that is named; any other policy is applied to the whole range.
 /// </summary>
 public sealed record MemoryWish(IReadOnlyList<PageKind> Pages, NumaPolicy Policy);
 
@@ -50,10 +50,10 @@ public sealed unsafe class HardwareMemory : IMemorySource
             // Neighbours of one node are one run: fake nodes do not need a mapping each.
             NodeId home = nearest(part.Node) ?? part.Node;
             if (runs.Count > 0 && runs[^1].Node == home) runs[^1] = runs[^1] with { Bytes = runs[^1].Bytes + part.Bytes };
-            else runs.Add((home, asked.Policy.On(home, farthest(home)), all, part.Bytes));
+            else runs.Add((home, OfPart(asked.Policy, home), all, part.Bytes));
             all += part.Bytes;
         }
-        if (asked.Policy.Mode is not (NumaMode.Local or NumaMode.Remote)) runs = [(runs[0].Node, asked.Policy, 0, all)];
+        if (asked.Policy.Mode is not (NumaMode.Local or NumaMode.Remote or NumaMode.Bind)) runs = [(runs[0].Node, asked.Policy, 0, all)];
         for (int i = 0; ; i++)
         {
             try
@@ -84,6 +84,10 @@ public sealed unsafe class HardwareMemory : IMemorySource
         foreach (MappedPart part in parts) part.Region.Dispose();
         parts.Clear();
     }
+
+    /// <summary>A bind to several nodes would fill the first before the second gets a page: each part is bound to its own.</summary>
+    private NumaPolicy OfPart(NumaPolicy asked, NodeId home) =>
+        asked.Mode == NumaMode.Bind && asked.Nodes.Count > 1 && asked.Nodes.Contains(home) ? NumaPolicy.Parse($"bind:{home}") : asked.On(home, farthest(home));
 
     private byte* Map(MemoryUse use, PageKind pages, nuint bytes, List<(NodeId Node, NumaPolicy Policy, nuint Offset, nuint Bytes)> runs)
     {
