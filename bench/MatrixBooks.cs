@@ -20,6 +20,7 @@ internal static partial class Matrix
             "W1" => BookDestroy<TCounter, TPageCgroup, TLock, TMap, W1, TResult>(model, user),
             "W2" => BookDestroy<TCounter, TPageCgroup, TLock, TMap, W2, TResult>(model, user),
             "W4" => BookDestroy<TCounter, TPageCgroup, TLock, TMap, W4, TResult>(model, user),
+            "W5" => BookDestroy<TCounter, TPageCgroup, TLock, TMap, W5, TResult>(model, user),
             var other => throw Unbound(Axis.LruSwitch, other),
         };
 

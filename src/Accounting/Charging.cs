@@ -81,12 +81,12 @@ public static unsafe class Charging
     }
 
     /// <summary>
-    /// mem_cgroup_commit_charge_swapin: page is locked, mapped, perhaps on a list. While it stays in the swap cache it carries its own memsw charge,
+    /// mem_cgroup_commit_charge_swapin: page is locked, mapped, perhaps on a list (not yet on one since 5.8). While it stays in the swap cache it carries its own memsw charge,
     /// so the entry's is given back now; the entry may live for long.
     /// </summary>
     internal static void CommitSwapIn<TC>(in ThisCpu cpu, Page* page, Memcg* memcg, SwapDevice* device) where TC : struct, IMemoryController
     {
-        if (!TC.CommitLrucare(cpu, page, memcg, anon: true)) Cancel<TC>(cpu, memcg, 1);
+        if (!(TC.LruBitKeepsOwner ? TC.Commit(cpu, page, memcg, anon: true) : TC.CommitLrucare(cpu, page, memcg, anon: true))) Cancel<TC>(cpu, memcg, 1);
         if (PageOps.Test(page, PageFlags.SwapCache)) SwapRecord.Uncharge<TC>(cpu, device, SwapCache.EntryOf(page));
     }
 

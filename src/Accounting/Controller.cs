@@ -98,7 +98,7 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     public static bool CommitLrucare(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon)
     {
         var change = new CommitSwitch<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>> { Memcg = memcg, Anon = anon };
-        TLru.Rehome<TLru, TPageCgroup, CommitSwitch<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>>(cpu, page, ref change);
+        TLru.Rehome<TPageCgroup, CommitSwitch<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>>(cpu, page, ref change);
         return change.Done;
     }
 
@@ -107,10 +107,10 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     {
         if (!lrucare) return TPageCgroup.MoveCharge<TPageCgroup, TLru>(cpu, old, page);
         var take = new TakeSwitch<TPageCgroup, TLru>();
-        TLru.Rehome<TLru, TPageCgroup, TakeSwitch<TPageCgroup, TLru>>(cpu, old, ref take);
+        TLru.Rehome<TPageCgroup, TakeSwitch<TPageCgroup, TLru>>(cpu, old, ref take);
         if (take.Owner == null) return false;
         var give = new GiveSwitch<TPageCgroup, TLru> { Owner = take.Owner, Anon = PageMapping.IsAnon(page) };
-        TLru.Rehome<TLru, TPageCgroup, GiveSwitch<TPageCgroup, TLru>>(cpu, page, ref give);
+        TLru.Rehome<TPageCgroup, GiveSwitch<TPageCgroup, TLru>>(cpu, page, ref give);
         return true;
     }
 
@@ -135,6 +135,8 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
 
     /// <inheritdoc/>
     public static bool LruTwin => TLru.Twin;
+    /// <inheritdoc/>
+    public static bool LruBitKeepsOwner => TLru.OwnerKeptByBit;
     /// <inheritdoc/>
     public static void LruAdd(in ThisCpu cpu, Page** pages, int n) => TLru.Add<TPageCgroup>(cpu, pages, n);
     /// <inheritdoc/>

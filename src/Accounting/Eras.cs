@@ -140,7 +140,7 @@ public static class Eras
         new(Axis.LruSwitch, "W2-nofence", "W2 as the mail wrote it", "the store may wait in a buffer while the lock is found free (B2)"),
         new(Axis.LruSwitch, "W3", "the catcher looks again after the LRU bit", "right for one move, wrong for a page that is on its way back (ABA)"),
         new(Axis.LruSwitch, "W4", "both locks, in the order of addresses"),
-        new(Axis.LruSwitch, "W5", "the LRU bit as a lock", "a swap-in may charge a page that somebody else isolated, which this does not cover; LruvecLruBit is mainline's form"),
+        new(Axis.LruSwitch, "W5", "the LRU bit as a lock; a swap-in is charged before it is on a list"),
         new(Axis.LruDestroy, "refcount", "a css reference per isolated page"),
         new(Axis.LruDestroy, "rcu+lockwait", "a grace period, then wait for the lock's holder"),
         new(Axis.LruDestroy, "recycle", "never freed, used again after a grace period"),
@@ -193,8 +193,11 @@ public static class Eras
         string pc = model[Axis.PageCgroup], lru = model[Axis.Lru], uncharge = model[Axis.Uncharge], residents = model[Axis.Residents];
         bool early = uncharge.StartsWith("AtUnmap", StringComparison.Ordinal), array = pc.StartsWith("FlagArray", StringComparison.Ordinal);
         bool made = pc.StartsWith("BitSpinlock", StringComparison.Ordinal) || pc.StartsWith("LocklessRcu", StringComparison.Ordinal);
+        bool bit = lru.StartsWith("Lruvec", StringComparison.Ordinal) || (lru == "Books" && model[Axis.LruSwitch] == "W5");
         return pc switch
         {
+            _ when early && bit => $"{(lru == "Books" ? "lru.switch=W5" : $"lru={lru}")} needs uncharge=AtFinalPut, because a page on a list has to keep its owner, "
+                + $"and {uncharge} lets the next swap-in charge it to another group",
             "LocklessRcuAsPosted" => "page_cgroup=LocklessRcuAsPosted is for the explorer only, because it has the races of the posting; choose page_cgroup=LocklessRcu",
             "PlainFlagArrayMail" when residents == "PinPerPage" =>
                 $"page_cgroup={pc} needs residents=MoveToParent, because a migrated page stays on its group's list and pins nothing",

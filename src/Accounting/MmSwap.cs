@@ -43,7 +43,7 @@ public static unsafe class MmSwap
         SwapDevice* device = SwapDevice.Of(cpu);
         SwapEntry entry = Pte.SwapOf(pte);
         result = FaultResult.NoMemory;
-        Page* page = ReadAsync<TC>(cpu, device, entry, out bool raced);
+        Page* page = ReadAsync<TC>(cpu, device, entry, out bool raced, mm);
         if (page == null) return !raced;
         Writeback.LockPage<TC>(cpu, page);
         bool done = PageOps.Test(page, PageFlags.SwapCache) && SwapCache.EntryOf(page) == entry && TryMap<TC>(cpu, device, mm, index, pte, page, write, out result);
@@ -56,7 +56,7 @@ public static unsafe class MmSwap
         where TC : struct, IMemoryController
     {
         SwapEntry entry = Pte.SwapOf(pte);
-        Memcg* memcg = TC.ChargesSwapIn(cpu, page) ? PayerOf<TC>(cpu, device, mm, page, entry) : null;
+        Memcg* memcg = !TC.LruBitKeepsOwner && TC.ChargesSwapIn(cpu, page) ? PayerOf<TC>(cpu, device, mm, page, entry) : null;
         result = FaultResult.OverLimit;
         if (memcg != null && !Charging.TryCharge<TC>(cpu, memcg, 1, Gfp.Kernel))
         {
@@ -93,14 +93,18 @@ public static unsafe class MmSwap
             memcg = TC.OwnerOf(cpu, page, out bool used);
             if (used && Css.TryGetOnline(cpu, &memcg->Css)) return memcg;
         }
-        return Charging.MemcgOf(cpu, mm);
+        if (mm != null) return Charging.MemcgOf(cpu, mm);
+        memcg = MemcgTree.Root(GuardedPtr<MemcgTree>.Get(&AccountingCpu.Of(cpu)->Tree)); // readahead of nobody's entry
+        Css.Get(cpu, &memcg->Css);
+        return memcg;
     }
 
     /// <summary>
-    /// read_swap_cache_async: the cached page of entry, read in if there is none, with a reference. The new page is on the list of nobody's group
-    /// until somebody maps it (readahead is never charged). Null: no frame, or raced: the entry changed meanwhile.
+    /// read_swap_cache_async: the cached page of entry, read in if there is none, with a reference. To 5.7 the new page is on the list of
+    /// nobody's group until somebody maps it (readahead is never charged); where the LRU bit keeps the owner it is charged here, before it can
+    /// be on a list, to the entry's payer or else mm's group (5.8). Null: no frame or no room, or raced: the entry changed meanwhile.
     /// </summary>
-    public static Page* ReadAsync<TC>(in ThisCpu cpu, SwapDevice* device, SwapEntry entry, out bool raced) where TC : struct, IMemoryController
+    public static Page* ReadAsync<TC>(in ThisCpu cpu, SwapDevice* device, SwapEntry entry, out bool raced, MmStruct* mm = null) where TC : struct, IMemoryController
     {
         raced = false;
         Page* page = SwapCache.Find(cpu, device, entry);
@@ -118,9 +122,26 @@ public static unsafe class MmSwap
         AtomicInt.Init(&page->MapCount, 0);
         PageMapping.SetAnonOrphan(page);
         SwapCache.Add(cpu, device, page, entry);
+        if (TC.LruBitKeepsOwner && !TryChargeRead<TC>(cpu, device, mm, page, entry))
+        {
+            SwapCache.Delete<TC>(cpu, device, page);
+            PageOps.Unlock(page);
+            Mm.Put<TC>(cpu, page);
+            return null;
+        }
         PageOps.Unlock(page); // read from a device that is never late
         Mm.LruCacheAdd<TC>(cpu, page);
         return page;
+    }
+
+    /// <summary>mem_cgroup_charge of __read_swap_cache_async (5.8): page is locked, in the swap cache and on no list.</summary>
+    private static bool TryChargeRead<TC>(in ThisCpu cpu, SwapDevice* device, MmStruct* mm, Page* page, SwapEntry entry) where TC : struct, IMemoryController
+    {
+        Memcg* memcg = PayerOf<TC>(cpu, device, mm, page, entry);
+        bool charged = Charging.TryCharge<TC>(cpu, memcg, 1, Gfp.Kernel);
+        if (charged) Charging.CommitSwapIn<TC>(cpu, page, memcg, device);
+        Css.Put(cpu, &memcg->Css);
+        return charged;
     }
 
     /// <summary>copy_one_pte of fork: child's entry maps what parent's maps. Both are relatives (<see cref="MmStruct.Join"/>). No copy on write: both keep the page.</summary>

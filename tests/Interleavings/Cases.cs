@@ -12,6 +12,7 @@ internal static class Cases
         .. CounterCases.All,
         .. StockCases.All,
         .. BookCases.All,
+        .. SwapInCases.All,
         .. PerCpuRefCases.All,
         .. LifeCases.All,
         .. LocklessCases.All,

@@ -91,18 +91,20 @@ public unsafe interface ILruDesign
     static abstract void Rotate<TPc>(in ThisCpu cpu, Page** pages, int n) where TPc : struct, IPageCgroupDesign;
 
     /// <summary>
-    /// Seam: the owner switch under the list's own protocol (lrucare): a page that is on a list leaves the old owner's and joins the new
-    /// owner's, and nobody sees the time between. The caller holds the page lock.
+    /// True where winning the LRU bit is all that keeps a page's owner. Somebody who won it, and did not take the lock yet, relies on the
+    /// owner: so a page is charged before it can be on a list, and only its isolator changes whose it is. Linux 5.8 charges a swap-in when it
+    /// is read for this reason, and has no lrucare any more.
     /// </summary>
-    static virtual void Rehome<TSelf, TPc, TSwitch>(in ThisCpu cpu, Page* page, ref TSwitch change)
-        where TSelf : struct, ILruDesign where TPc : struct, IPageCgroupDesign where TSwitch : struct, IOwnerSwitch
-    {
-        bool mine = TSelf.Isolate<TPc>(cpu, page);
-        change.Run(cpu, page);
-        if (!mine) return;
-        TSelf.Putback<TPc>(cpu, &page, 1);
-        if (PageOps.PutAndTest(page)) Bug.Fail("lru: the caller's reference was lost while its page changed owner (page)", (long)page);
-    }
+    static virtual bool OwnerKeptByBit => false;
+
+    /// <summary>
+    /// Seam: the owner switch under the list's own protocol (lrucare): a page that is on a list leaves the old owner's and joins the new
+    /// owner's, and nobody sees the time between. The caller holds the page lock, and did not isolate the page. Never called with
+    /// <see cref="OwnerKeptByBit"/>.
+    /// </summary>
+    static virtual void Rehome<TPc, TSwitch>(in ThisCpu cpu, Page* page, ref TSwitch change)
+        where TPc : struct, IPageCgroupDesign where TSwitch : struct, IOwnerSwitch =>
+        Bug.Fail("lru: a page that somebody may have isolated changes its owner, and the LRU bit keeps it (page)", (long)page);
 
     /// <summary>Are pages on the zone's list and on their group's at once? Then the root's lists are the zone's own and hold every page.</summary>
     static virtual bool Twin => false;

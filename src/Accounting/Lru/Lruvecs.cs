@@ -19,6 +19,12 @@ namespace MemcgNative.Accounting;
 // 7.1 moves all pages of a dying group at once, without owning any bit: a page that is owned but still linked goes along. So the lock is
 // found inside RCU, and looked at again (G3), the idea of 2012. RCU is held until the unlock, which spares the destroyer the wait for the
 // lock (D2). Different from 7.1: the child's counts are zero after a splice.
+//
+// For whoever takes a group offline: TC.LruSplice(cpu, child, parent, node, ref change) once per node, outside every list lock. change.Run is
+// called with the child's and the parent's lock held, child first: there the objcg names the parent from now on, one store for all pages
+// of the node. Before it, nothing need be drained: a page in a pagevec or isolated is on no list, and finds the parent when it is put back.
+// False: the design cannot (no second look). The child's lists are empty afterwards and stay so; its lruvec is reached by late catchers
+// until a grace period after the store, so its memory goes no earlier.
 
 /// <summary>How a page's lruvec is found and kept.</summary>
 public interface ILruvecFind
@@ -62,6 +68,9 @@ public readonly unsafe struct Lruvecs<TLock, TFind> : ILruDesign where TLock : s
 
     /// <inheritdoc/>
     public static string Name => $"{TFind.Name}({TLock.Name})";
+    /// <inheritdoc/>
+    /// <remarks>With the second look as well: it is for a whole list that moves, not for a page between its bit and the lock.</remarks>
+    public static bool OwnerKeptByBit => true;
 
     [MethodImpl(Inline)]
     private static LruvecNode* Of(Memcg* memcg, int node) => (LruvecNode*)((byte*)Memcg.OnNode(memcg, node) + MemcgNode.LruSlot);

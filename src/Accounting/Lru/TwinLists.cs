@@ -270,8 +270,8 @@ public readonly unsafe partial struct TwinLists<TForm, TLock> : ILruDesign where
     /// Asynchronous: the zone's list does not care who pays, and the group's follows by itself. Synchronous: off the old group's list, switch,
     /// onto the new one's (A14).
     /// </remarks>
-    public static void Rehome<TSelf, TPc, TSwitch>(in ThisCpu cpu, Page* page, ref TSwitch change)
-        where TSelf : struct, ILruDesign where TPc : struct, IPageCgroupDesign where TSwitch : struct, IOwnerSwitch
+    public static void Rehome<TPc, TSwitch>(in ThisCpu cpu, Page* page, ref TSwitch change)
+        where TPc : struct, IPageCgroupDesign where TSwitch : struct, IOwnerSwitch
     {
         if (TForm.FollowsCharge)
         {

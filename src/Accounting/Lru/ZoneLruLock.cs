@@ -212,8 +212,8 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
 
     /// <inheritdoc/>
     /// <remarks>lrucare of 3.3: one hold of the zone's lock, so an isolator that has the page off its list puts it back under the new owner (B4).</remarks>
-    public static void Rehome<TSelf, TPc, TSwitch>(in ThisCpu cpu, Page* page, ref TSwitch change)
-        where TSelf : struct, ILruDesign where TPc : struct, IPageCgroupDesign where TSwitch : struct, IOwnerSwitch
+    public static void Rehome<TPc, TSwitch>(in ThisCpu cpu, Page* page, ref TSwitch change)
+        where TPc : struct, IPageCgroupDesign where TSwitch : struct, IOwnerSwitch
     {
         var hold = new Hold();
         int node = hold.Relock(cpu, page);

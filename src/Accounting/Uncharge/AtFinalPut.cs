@@ -111,8 +111,17 @@ public readonly unsafe struct AtFinalPut : IUnchargeDesign
     {
         TC.OwnerOf(cpu, page, out bool used);
         if (used) return;
-        TC.OwnerOf(cpu, old, out used);
-        if (used) TC.MoveCharge(cpu, old, page, lrucare);
+        Memcg* owner = TC.OwnerOf(cpu, old, out used);
+        if (!used) return;
+        if (lrucare && TC.LruBitKeepsOwner) ChargeToo<TC>(cpu, page, owner);
+        else TC.MoveCharge(cpu, old, page, lrucare);
+    }
+
+    /// <summary>mem_cgroup_migrate since 4.8: old may be on a list and keeps its charge, and with it the group, to its final put; page is charged beside it.</summary>
+    private static void ChargeToo<TC>(in ThisCpu cpu, Page* page, Memcg* owner) where TC : struct, IMemoryController
+    {
+        if (!Memcg.IsRoot(owner)) TC.ChargeForced(cpu, owner, 1);
+        Charging.Commit<TC>(cpu, page, owner, PageMapping.IsAnon(page));
     }
 
     /// <inheritdoc/>

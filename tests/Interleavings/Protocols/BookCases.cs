@@ -20,7 +20,11 @@ internal readonly unsafe struct SimulatedBooks
 
     public Memcg* Group(int i) => groups + i;
 
-    public static SimulatedBooks New<TLru>(SimulatedCpus cpus, int count) where TLru : struct, ILruDesign
+    /// <summary>The lock, lists and counts of a group; only where the design is Books with one book per node.</summary>
+    public Book* Book(int i) => (Book*)((byte*)Memcg.OnNode(groups + i, 0) + MemcgNode.LruSlot);
+
+    /// <summary>The first group is the root: it has the pages that nobody owns.</summary>
+    public static SimulatedBooks New<TLru>(SimulatedCpus cpus, int count, bool owned = true, bool listed = true) where TLru : struct, ILruDesign
     {
         MemcgTree* tree = Arena.New<MemcgTree>("tree");
         Memcg* groups = Arena.Array<Memcg>(2, "group");
@@ -35,12 +39,20 @@ internal readonly unsafe struct SimulatedBooks
             GuardedPtr<Memcg>.Set(&nodes[i].Memcg, groups + i);
             TLru.InitMemcgNode(nodes + i);
         }
-        for (int c = 0; c < count; c++) GuardedPtr<MemcgTree>.Set(&AccountingCpu.Of(cpus[c])->Tree, tree);
+        AccountingNode* node = Arena.New<AccountingNode>("node");
+        TLru.InitNode(node);
+        Guarded<nint>* table = Arena.New<Guarded<nint>>("nodes");
+        Guarded<nint>.Set(table, (nint)node);
+        for (int c = 0; c < count; c++)
+        {
+            GuardedPtr<MemcgTree>.Set(&AccountingCpu.Of(cpus[c])->Tree, tree);
+            GuardedPtr<Guarded<nint>>.Set(&AccountingCpu.Of(cpus[c])->Nodes, table);
+        }
         Page* page = Arena.New<Page>("page");
         AtomicInt.Init(&page->RefCount, 1);
         AtomicLong.Init(&page->Flags, PageFlags.SwapBacked);
-        AtomicLong.Init(&page->Memcg, (long)groups);
-        TLru.Add<OwnerWord>(cpus[0], &page, 1);
+        AtomicLong.Init(&page->Memcg, owned ? (long)groups : 0);
+        if (listed) TLru.Add<OwnerWord>(cpus[0], &page, 1);
         return new SimulatedBooks(groups, page);
     }
 }

@@ -26,14 +26,19 @@ public sealed class BooksModelTests
     [Theory]
     [InlineData("rfc-2012-books,lru.switch=W0", "lru.switch=W0 is for the explorer only: the catcher takes the page off the new list")]
     [InlineData("rfc-2012-books,lru.switch=w3", "lru.switch=W3 is for the explorer only: right for one move")]
-    [InlineData("rfc-2012-books,lru.switch=W2-nofence", "choose W1 or W2 or W4")]
-    [InlineData("rfc-2012-books,lru.switch=W5", "which this does not cover")]
+    [InlineData("rfc-2012-books,lru.switch=W2-nofence", "choose W1 or W2 or W4 or W5")]
     [InlineData("rfc-2012-books,lru.destroy=rcu", "choose refcount or rcu+lockwait or recycle")]
     [InlineData("rfc-2012-books,lru.slice=1M", "at least 2M")]
     [InlineData("3.19,lru.switch=W2", "is a choice of lru=Books, and the model has lru=ZoneLruLock")]
     [InlineData("rfc-2012-books,lru.swich=W1", "did you mean lru.switch?")]
     public void A_choice_that_is_wrong_unproven_or_meaningless_is_refused_with_the_reason(string text, string reason) =>
         Assert.Contains(reason, Assert.Throws<UsageException>(() => Model.Parse(text)).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("3.3,lru=LruvecLruBit", "lru=LruvecLruBit needs uncharge=AtFinalPut, because a page on a list has to keep its owner")]
+    [InlineData("3.3,lru=Books,lru.switch=W5", "lru.switch=W5 needs uncharge=AtFinalPut")]
+    public void Early_uncharge_does_not_go_with_a_bit_that_keeps_the_owner(string text, string reason) =>
+        Assert.StartsWith(reason, Eras.WhyNot(Model.Parse(text)), StringComparison.Ordinal);
 
     [Fact]
     public void Every_era_names_an_answer_that_exists_on_every_axis() => Assert.All(Eras.All, era =>

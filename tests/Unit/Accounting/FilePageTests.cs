@@ -207,6 +207,7 @@ public sealed unsafe class FilePageTests
     }
 
     [Fact] public void A_page_that_replaces_another_takes_its_charge_late() => Replace<NoStock>(fresh: true);
+    [Fact] public void A_page_that_replaces_another_is_charged_beside_it_where_the_lru_bit_keeps_the_owner() => Replace<Rechecked>(fresh: true);
     [Fact] public void A_page_that_replaces_another_takes_its_charge_early() => Replace<Early3>(fresh: true);
     [Fact] public void A_page_that_was_page_cache_before_keeps_one_charge_late() => Replace<NoStock>(fresh: false); // C8
     [Fact] public void A_page_that_was_page_cache_before_keeps_one_charge_early() => Replace<Early3>(fresh: false);
@@ -230,6 +231,7 @@ public sealed unsafe class FilePageTests
         }
         Assert.True(MmFile.Replace<TC>(box.Cpu(), old, page));
         Mm.Put<TC>(box.Cpu(), old);
+        if (TC.LruBitKeepsOwner) Mm.LruAddDrain<TC>(box.Cpu()); // its final put, which ends its own charge
         Assert.Equal(1, Usage(box, memcg));
         Page* found = PageCache.Find(box.Cpu(), file, 5);
         Assert.True(found == page, "the cache finds the new page");

@@ -32,6 +32,7 @@ public sealed unsafe class SwapTests
 
     [Fact] public void Out_and_in_moves_the_charge_as_the_equations_say_when_uncharged_late() => OutAndIn<NoStock>();
     [Fact] public void Out_and_in_moves_the_charge_as_the_equations_say_when_uncharged_late_and_moved() => OutAndIn<LateMove>();
+    [Fact] public void Out_and_in_moves_the_charge_as_the_equations_say_when_charged_at_read() => OutAndIn<Rechecked>();
     [Fact] public void Out_and_in_moves_the_charge_as_the_equations_say_in_2629() => OutAndIn<Early29>();
     [Fact] public void Out_and_in_moves_the_charge_as_the_equations_say_in_32() => OutAndIn<Early3>();
 
@@ -135,6 +136,33 @@ public sealed unsafe class SwapTests
         Assert.Equal(0, SwapDevice.Used(box.Swap));
     }
 
+    [Fact]
+    public void Where_the_lru_bit_keeps_the_owner_a_page_read_ahead_is_charged_to_the_places_payer_before_it_is_on_a_list()
+    {
+        using AccountingBox<Rechecked> box = Box<Rechecked>();
+        Memcg* memcg = box.Inhabited();
+        box.FaultAll(0, 1);
+        SwapOut(box, memcg);
+        Assert.True(Rechecked.TrySetLimit(memcg, CounterKind.Memory, 0));
+        SwapEntry place = Pte.SwapOf(RawPte(box, 0));
+        Assert.True(MmSwap.ReadAsync<Rechecked>(box.Cpu(), box.Swap, place, out bool raced) == null && !raced, "no room, no page");
+        Expect(box, memcg, 0, 1);
+        box.AssertBalanced();
+        Assert.True(Rechecked.TrySetLimit(memcg, CounterKind.Memory, 8));
+        Page* page = MmSwap.ReadAsync<Rechecked>(box.Cpu(), box.Swap, place, out _);
+        Assert.True(Rechecked.OwnerOf(box.Cpu(), page, out _) == memcg);
+        Expect(box, memcg, 1, 1);
+        Mm.LruAddDrain<Rechecked>(box.Cpu());
+        Assert.Equal(1, Rechecked.LruCount(memcg, 0, LruList.InactiveAnon));
+        Mm.Put<Rechecked>(box.Cpu(), page);
+        Reclaim.Shrink<Rechecked>(box.Cpu(), memcg, 1); // never mapped, clean
+        Expect(box, memcg, 0, 1);
+        box.AssertBalanced();
+        box.Unmap(0, 1);
+        Expect(box, memcg, 0, 0);
+    }
+
+    [Fact] public void A_place_shared_by_two_spaces_is_paid_once_until_both_are_gone_at_read() => Shared<Rechecked>();
     [Fact] public void A_place_shared_by_two_spaces_is_paid_once_until_both_are_gone_late() => Shared<NoStock>();
     [Fact] public void A_place_shared_by_two_spaces_is_paid_once_until_both_are_gone_early() => Shared<Early3>();
 

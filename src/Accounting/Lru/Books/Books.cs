@@ -356,20 +356,21 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
         TSwitch.Switch<TLock, TMove>(cpu, page, BookOf<TPc>(cpu, page), BookFor(cpu, change.To, page), ref change);
 
     /// <inheritdoc/>
+    public static bool OwnerKeptByBit => TSwitch.Catcher == CatchRule.WinBit;
+
+    /// <inheritdoc/>
     /// <remarks>
     /// The old book's lock is held around test and switch, whatever the protocol: the caller did not isolate the page, so its isolator may put
-    /// it back at any time, and finds the new book by its second look (B4). With <see cref="W5"/> only who wins the bit may switch; a page
-    /// that somebody else isolated is then not covered, and Linux charges before a page can be isolated (5.8 on).
+    /// it back at any time, and finds the new book by its second look (B4).
     /// </remarks>
-    public static void Rehome<TSelf, TPc, TChange>(in ThisCpu cpu, Page* page, ref TChange change)
-        where TSelf : struct, ILruDesign where TPc : struct, IPageCgroupDesign where TChange : struct, IOwnerSwitch
+    public static void Rehome<TPc, TChange>(in ThisCpu cpu, Page* page, ref TChange change) where TPc : struct, IPageCgroupDesign where TChange : struct, IOwnerSwitch
     {
-        bool won = TSwitch.Catcher == CatchRule.WinBit && Isolate<TPc>(cpu, page);
+        if (OwnerKeptByBit) Bug.Fail("book: a page that somebody may have isolated changes its owner, and the LRU bit keeps it (page)", (long)page);
         var hold = new Hold();
         Book* book = hold.Relock<TPc>(cpu, page);
         if (TInbox.PerBook) CommitPending<TPc>(cpu, book);
         long flags = AtomicLong.Load(&page->Flags);
-        bool listed = TSwitch.Catcher != CatchRule.WinBit && (flags & PageFlags.Lru) != 0;
+        bool listed = (flags & PageFlags.Lru) != 0;
         if (listed)
         {
             Unlink<TPc>(cpu, book, page, flags);
@@ -378,8 +379,5 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
         change.Run(cpu, page);
         if (listed) Link<TPc>(cpu, hold.Relock<TPc>(cpu, page), page);
         hold.Unlock(cpu);
-        if (!won) return;
-        Putback<TPc>(cpu, &page, 1);
-        if (PageOps.PutAndTest(page)) Bug.Fail("lru: the caller's reference was lost while its page changed owner (page)", (long)page);
     }
 }
