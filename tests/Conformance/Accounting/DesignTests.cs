@@ -9,7 +9,7 @@ namespace MemcgNative.Tests.Conformance;
 [TestFixtureSource(typeof(Designs), nameof(Designs.Counters))]
 public sealed class CounterTests<TCounter> where TCounter : struct, ICounterDesign
 {
-    [TestCaseSource(typeof(CounterRules), nameof(CounterRules.Cases))]
+    [TestCaseSource(typeof(RuleCases), nameof(RuleCases.OfCounters))]
     public void Keeps(string rule) => Assert.That(CounterRules.Check<TCounter>(rule), Is.Null);
 }
 
@@ -17,7 +17,7 @@ public sealed class CounterTests<TCounter> where TCounter : struct, ICounterDesi
 [TestFixtureSource(typeof(Designs), nameof(Designs.PageCgroups))]
 public sealed class PageCgroupTests<TPc> where TPc : struct, IPageCgroupDesign
 {
-    [TestCaseSource(typeof(PageCgroupRules), nameof(PageCgroupRules.Cases))]
+    [TestCaseSource(typeof(RuleCases), nameof(RuleCases.OfPageCgroups))]
     public void Keeps(string rule) => Assert.That(PageCgroupRules.Check<TPc>(rule), Is.Null);
 }
 
@@ -39,27 +39,21 @@ public sealed class BustedDesignTests
 
 internal static class Designs
 {
-    private static readonly Type[] Bare =
-    [
-        typeof(PageCounter<PageCounter40>), typeof(PageCounter<PageCounter192>),
-        typeof(ResCounter<ResCounter40, TestAndSetLock>), typeof(ResCounter<ResCounter40, TicketLock>),
-        typeof(ResCounter<ResCounter56, TestAndSetLock>), typeof(ResCounter<ResCounter56, TicketLock>),
-    ];
+    public static IEnumerable<TestFixtureData> Counters() => Of(RuleBook.Counters);
 
-    private static readonly Type[] Stocks =
-        [typeof(SingleSlotStock<Batch2>), typeof(SingleSlotStock<Batch32>), typeof(SingleSlotStock<Batch64>), typeof(SevenSlotStock<Batch2>), typeof(SevenSlotStock<Batch64>)];
-
-    public static IEnumerable<TestFixtureData> Counters() =>
-        Of(Bare.Concat(Bare.SelectMany(counter => Stocks.Select(stock => typeof(Stocked<,>).MakeGenericType(counter, stock)))));
-
-    public static IEnumerable<TestFixtureData> PageCgroups() => Of(
-    [
-        typeof(OwnerWord), typeof(BitSpinlock<BitLock>), typeof(BitSpinlock<ByteLock>),
-        typeof(LocklessRcu<Corrected, PrefetchNone>), typeof(LocklessRcu<Corrected, PrefetchRead>), typeof(LocklessRcu<Corrected, PrefetchWrite>),
-        typeof(FlagArray<PageCgroupEntry40, BitLock>), typeof(FlagArray<PageCgroupEntry40, ByteLock>),
-        typeof(FlagArray<PageCgroupEntry16, BitLock>), typeof(FlagArray<PageCgroupEntry16, ByteLock>),
-        typeof(PlainFlagArray<PlainAsMailed>), typeof(PlainFlagArray<Plain317>),
-    ]);
+    public static IEnumerable<TestFixtureData> PageCgroups() => Of(RuleBook.PageCgroups);
 
     private static IEnumerable<TestFixtureData> Of(IEnumerable<Type> designs) => designs.Select(design => new TestFixtureData { TypeArgs = [design] });
+}
+
+/// <summary>The rules by their sentences.</summary>
+internal static class RuleCases
+{
+    public static IEnumerable<TestCaseData> OfCounters() => Of(CounterRules.All);
+
+    public static IEnumerable<TestCaseData> OfPageCgroups() => Of(PageCgroupRules.All);
+
+    public static IEnumerable<TestCaseData> OfLocks() => Of(LockRules.All);
+
+    private static IEnumerable<TestCaseData> Of((string Name, string Sentence)[] rules) => rules.Select(r => new TestCaseData(r.Name).SetArgDisplayNames(r.Sentence));
 }

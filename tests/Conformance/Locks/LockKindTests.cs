@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Reflection;
+using MemcgNative.Accounting;
 using MemcgNative.Native;
 using NUnit.Framework;
 
@@ -9,7 +10,7 @@ namespace MemcgNative.Tests.Conformance;
 [TestFixtureSource(typeof(LockKinds), nameof(LockKinds.Fixtures))]
 public sealed class LockKindTests<TLock> where TLock : ILockKind
 {
-    [TestCaseSource(typeof(LockRules), nameof(LockRules.Cases))]
+    [TestCaseSource(typeof(RuleCases), nameof(RuleCases.OfLocks))]
     public void Keeps(string rule) => Assert.That(LockRules.Check<TLock>(rule), Is.Null);
 }
 
@@ -18,7 +19,7 @@ public sealed class LockKindNames
     [Test]
     public void No_two_lock_kinds_share_the_name_users_choose_them_by()
     {
-        string[] names = [.. LockKinds.InSource().Select(LockKinds.NameOf)];
+        string[] names = [.. RuleBook.Locks.Select(LockKinds.NameOf)];
         Assert.That(names, Is.Not.Empty);
         Assert.That(names, Is.Unique);
         Assert.That(names, Has.All.Match("^[a-z0-9-]+$"));
@@ -48,12 +49,7 @@ public sealed class BustedLockTests
 internal static class LockKinds
 {
     // Not in the generic fixture itself: NUnit cannot ask an open type, and then finds no tests at all.
-    public static IEnumerable<TestFixtureData> Fixtures() => InSource().Select(kind => new TestFixtureData { TypeArgs = [kind] });
-
-    public static IEnumerable<Type> InSource() =>
-        from type in typeof(ILockKind).Assembly.GetTypes()
-        where type is { IsValueType: true, ContainsGenericParameters: false } && type.IsAssignableTo(typeof(ILockKind))
-        select type;
+    public static IEnumerable<TestFixtureData> Fixtures() => RuleBook.Locks.Select(kind => new TestFixtureData { TypeArgs = [kind] });
 
     public static string NameOf(Type kind) =>
         (string)typeof(LockKinds).GetMethod(nameof(Name), BindingFlags.Static | BindingFlags.NonPublic)!.MakeGenericMethod(kind).Invoke(null, null)!;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-using MemcgNative.Accounting;
-using NUnit.Framework;
+using MemcgNative.Native;
 
-namespace MemcgNative.Tests.Conformance;
+namespace MemcgNative.Accounting;
 
 /// <summary>What every ICounterDesign promises, with or without a stock. A rule returns what was broken, or null.</summary>
 internal static unsafe class CounterRules
@@ -18,11 +17,9 @@ internal static unsafe class CounterRules
         (nameof(ForcedPassesTheLimit), "A forced charge asks no limit"),
     ];
 
-    public static IEnumerable<TestCaseData> Cases() => All.Select(rule => new TestCaseData(rule.Name).SetArgDisplayNames(rule.Sentence));
-
     public static string? Check<TCounter>(string rule) where TCounter : struct, ICounterDesign
     {
-        using var bench = new DesignBench<Controller<TCounter, OwnerWord, ZoneLruLock<Native.TestAndSetLock>, AtFinalPut, PinPerPage, NoKmem>>();
+        using var bench = new DesignBench<Controller<TCounter, OwnerWord, ZoneLruLock<TestAndSetLock>, AtFinalPut, PinPerPage, NoKmem>>();
         string? broken = rule switch
         {
             nameof(ChargesEveryLevel) => ChargesEveryLevel(bench),
@@ -45,7 +42,7 @@ internal static unsafe class CounterRules
         foreach (nint group in (nint[])[(nint)leaf, (nint)middle, (nint)top])
         {
             long usage = DesignBench<TC>.Usage((Memcg*)group);
-            if (usage != 5) return $"5 pages charged, usage is {usage} at depth {Native.Guarded<int>.Get(&((Memcg*)group)->Depth)}";
+            if (usage != 5) return $"5 pages charged, usage is {usage} at depth {Guarded<int>.Get(&((Memcg*)group)->Depth)}";
         }
         TC.UnchargeCounters(bench.Cpu(), leaf, 5, 5);
         return DesignBench<TC>.Usage(leaf) == 0 && DesignBench<TC>.Usage(top) == 0 ? null : "something is left after the uncharge";

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-using MemcgNative.Native;
-using NUnit.Framework;
 
-namespace MemcgNative.Tests.Conformance;
+namespace MemcgNative.Native;
 
 /// <summary>What every ILockKind promises. A rule returns what was broken, or null.</summary>
 internal static unsafe class LockRules
@@ -19,8 +17,6 @@ internal static unsafe class LockRules
         (nameof(WaitForHolderOutlastsTheHolder), "WaitForHolder returns after the holder's release, at once when the lock is free, and takes nothing"),
         (nameof(LocksNest), "Two locks of one kind nest on one CPU and the neighbours' bytes stay what they were"),
     ];
-
-    public static IEnumerable<TestCaseData> Cases() => All.Select(rule => new TestCaseData(rule.Name).SetArgDisplayNames(rule.Sentence));
 
     public static string? Check<TLock>(string rule) where TLock : ILockKind => rule switch
     {

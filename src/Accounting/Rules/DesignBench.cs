@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-using MemcgNative.Accounting;
 using MemcgNative.Allocator;
 using MemcgNative.Native;
 
-namespace MemcgNative.Tests.Conformance;
+namespace MemcgNative.Accounting;
 
 /// <summary>A core on plain memory for one combination: CPUs that the test polls by hand.</summary>
 internal sealed unsafe class DesignBench<TC> : IDisposable where TC : struct, IMemoryController

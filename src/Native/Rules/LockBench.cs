@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Runtime.InteropServices;
-using MemcgNative.Native;
 
-namespace MemcgNative.Tests.Conformance;
+namespace MemcgNative.Native;
 
 /// <summary>Two locks between canaries, a counter, and per-CPU areas for unpinned threads that stand in for CPUs.</summary>
 internal sealed unsafe class LockBench<TLock> : IDisposable where TLock : ILockKind

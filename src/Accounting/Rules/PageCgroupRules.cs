@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-using MemcgNative.Accounting;
 using MemcgNative.Allocator;
 using MemcgNative.Native;
-using NUnit.Framework;
 
-namespace MemcgNative.Tests.Conformance;
+namespace MemcgNative.Accounting;
 
 /// <summary>What every IPageCgroupDesign promises. A rule returns what was broken, or null.</summary>
 internal static unsafe class PageCgroupRules
@@ -21,8 +19,6 @@ internal static unsafe class PageCgroupRules
         (nameof(AccountMoves), "A moved account changes the owner and nothing else; a stranger's page stays"),
         (nameof(NothingLeaks), "After 2000 pages nothing is left: objects, references, groups"),
     ];
-
-    public static IEnumerable<TestCaseData> Cases() => All.Select(rule => new TestCaseData(rule.Name).SetArgDisplayNames(rule.Sentence));
 
     public static string? Check<TPc>(string rule) where TPc : struct, IPageCgroupDesign
     {
