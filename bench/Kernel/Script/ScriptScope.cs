@@ -44,7 +44,8 @@ internal sealed class ScriptScope
                 Add(line, s.Subject);
                 break;
             case Verb.Remove:
-                if (groups.FirstOrDefault(g => g.StartsWith(s.Subject + "/", StringComparison.Ordinal)) is { } child) throw line.Error($"{s.Subject} has a child, {child}; remove it first");
+                if (groups.FirstOrDefault(g => g.StartsWith(s.Subject + "/", StringComparison.Ordinal)) is { } child)
+                    throw line.Error($"{s.Subject} has a child, {child}; remove it first");
                 if (tasks.FirstOrDefault(t => t.Value == s.Subject) is { Key: { } task }) throw line.Error($"task {task} is in {s.Subject}; move it or let it exit first");
                 groups.Remove(s.Subject);
                 break;

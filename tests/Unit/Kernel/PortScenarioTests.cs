@@ -18,7 +18,8 @@ public sealed class PortScenarioTests
         foreach (string name in ScenarioFiles.Names)
         {
             ScriptRun run = ScriptRunner.Run(ScenarioFiles.Read(name), new PortBackend(Model.Parse(model)), TestContext.Current.CancellationToken);
-            Assert.True(!run.Failed, $"{name} on {run.Machine}: {string.Join("; ", run.Checks.Where(c => c.Ok == false).Select(c => $"{c.Step.Text}: {c.Value}"))} {string.Join("; ", run.Wrong)}");
+            IEnumerable<string> failed = run.Checks.Where(c => c.Ok == false).Select(c => $"{c.Step.Text}: {c.Value}");
+            Assert.True(!run.Failed, $"{name} on {run.Machine}: {string.Join("; ", failed)} {string.Join("; ", run.Wrong)}");
         }
     }
 
