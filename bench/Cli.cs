@@ -17,7 +17,7 @@ internal static class Cli
         stderr = TextWriter.Synchronized(new LossyWriter(stderr));
         var options = new OptionSet();
         using var buffer = new StringWriter(); // a result is printed whole or not at all
-        RootCommand root = CommandTree.Build(options, new CommandContext(options, environment, buffer, stderr));
+        RootCommand root = CommandTree.Build(options, new CommandContext(options, environment, args, buffer, stderr));
         ParseResult parsed = root.Parse(args);
         int code;
         try

@@ -5,7 +5,7 @@ using System.CommandLine.Help;
 namespace MemcgNative.Bench;
 
 /// <summary>What a command works with.</summary>
-internal sealed record CommandContext(OptionSet Options, CliEnvironment Environment, TextWriter Out, TextWriter Error);
+internal sealed record CommandContext(OptionSet Options, CliEnvironment Environment, string[] Arguments, TextWriter Out, TextWriter Error);
 
 /// <summary>The commands and which options each takes.</summary>
 internal static class CommandTree
@@ -25,15 +25,16 @@ internal static class CommandTree
         foreach (Option option in o.Common) root.Options.Add(option);
 
         root.Subcommands.Add(Make("topology", "what this machine has", [o.Topology, o.Format], r => new TopologyCommand(context).Run(r)));
-        root.Subcommands.Add(Make("placement", "map memory, prove where it is", [o.Mem, o.Pages, o.Footprint, o.Cpus, o.Format, o.Out], r => new PlacementCommand(context).Run(r)));
+        root.Subcommands.Add(Make("placement", "map memory, prove where it is", [o.Mem, o.Pages, o.Footprint, o.GrowPool, o.Cpus, o.Format, o.Out],
+            r => new PlacementCommand(context).Run(r)));
         var workload = new Argument<string>("workload") { Description = string.Join("; ", WorkloadList.All.Select(w => $"{w.Name}: {w.What}")) };
         Command run = Make("run", "one experiment", [.. o.Experiment, o.Twin], r =>
-            new ExperimentCommand(context).Run(r, new ScenarioReader(r, o, context.Environment).Run(r.GetValue(workload)!)));
+            Experiment(context, r, new ScenarioReader(r, o, context.Environment).Run(r.GetValue(workload)!)));
         run.Arguments.Add(workload);
         root.Subcommands.Add(run);
         var optional = new Argument<string?>("workload") { Description = "one of them (default: all)", Arity = ArgumentArity.ZeroOrOne };
         Command sweep = Make("sweep", "vary threads and memory; without options the whole of it in under a minute", o.Experiment,
-            r => new ExperimentCommand(context).Run(r, new ScenarioReader(r, o, context.Environment).Sweep(r.GetValue(optional))));
+            r => Experiment(context, r, new ScenarioReader(r, o, context.Environment).Sweep(r.GetValue(optional))));
         sweep.Arguments.Add(optional);
         root.Subcommands.Add(sweep);
         Command conform = Make("conform", "scenario files and rules: the port, and the kernel beside it",
@@ -49,7 +50,15 @@ internal static class CommandTree
             r => new MatrixCommand(context).Run(r, r.GetValue(kind)));
         matrix.Arguments.Add(kind);
         root.Subcommands.Add(matrix);
+        root.Subcommands.Add(Make("cleanup", "undo what a run and its supervisor left on the host when both were killed", [o.DryRun, o.Rehearse],
+            r => new CleanupCommand(context).Run(r.GetValue(o.DryRun), r.GetValue(o.Rehearse))));
         return root;
+    }
+
+    private static int Experiment(CommandContext context, ParseResult parsed, Scenario scenario)
+    {
+        int Run() => new ExperimentCommand(context).Run(parsed, scenario);
+        return parsed.GetValue(context.Options.DryRun) ? Run() : GrowPool.Around(context, parsed, scenario.Pages, scenario.FrameBytes(), Run);
     }
 
     private static Command Make(string name, string description, IEnumerable<Option> options, Func<ParseResult, int> action)

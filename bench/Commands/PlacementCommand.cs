@@ -28,6 +28,12 @@ internal sealed class PlacementCommand(CommandContext context)
         NumaPolicy policy = asked.On(home, topology.FarthestWithMemory(home));
         if (topology.MemoryBytes is { } has && bytes > has / 64 * 63)
             throw new UsageException($"--footprint: {TopologyText.Size(bytes)} are asked, this machine has {TopologyText.Size(has)}", ofThisMachine: true);
+        NodeId[] on = policy.Nodes.Count > 0 ? [.. policy.Nodes] : [home];
+        return GrowPool.Around(context, parsed, pages, on.Select(n => (n, bytes / on.Length + 1)), () => Prove(asked, policy, pages, bytes, format, file));
+    }
+
+    private int Prove(NumaPolicy asked, NumaPolicy policy, IReadOnlyList<PageKind> pages, long bytes, string format, ResultFile? file)
+    {
         var clock = Stopwatch.StartNew();
         using VirtualRegion region = VirtualRegion.Map((nuint)bytes, pages, policy, out string applied, context.Environment.Stop.ThrowIfCancellationRequested);
         Placement found = Placement.Of(region, context.Environment.Stop.ThrowIfCancellationRequested);

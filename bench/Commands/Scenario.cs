@@ -30,6 +30,15 @@ internal sealed record Scenario
     /// <summary>About how long it takes: batches, their canaries and wake-ups, single-operation batches, warm-up.</summary>
     public TimeSpan Estimate => TimeSpan.FromSeconds(1) + (Schedule.Warmup ?? TimeSpan.FromSeconds(1)) + Schedule.Rounds * PointCount * (Schedule.Batch * 1.35);
 
+    /// <summary>What all machines together need in frames, node by node; a policy that spreads takes the same of each of its nodes.</summary>
+    public IEnumerable<(NodeId Node, long Bytes)> FrameBytes() =>
+        from mem in Mem
+        from model in Models
+        from node in InstanceFor(mem, model).Nodes()
+        let spread = mem.Mode is not NumaMode.Bind && mem.Nodes.Count > 1
+        from at in spread ? mem.Nodes : [node.Physical]
+        select (at, spread ? node.Bytes / mem.Nodes.Count + 1 : node.Bytes);
+
     /// <summary>The machine of one placement and one model; the CPUs are as many as the most threads.</summary>
     public InstancePlan InstanceFor(NumaPolicy mem, Model model) => new()
     {

@@ -26,6 +26,10 @@ public static class Errno
     public const int EFAULT = 14;
     /// <summary>Busy.</summary>
     public const int EBUSY = 16;
+    /// <summary>Exists already.</summary>
+    public const int EEXIST = 17;
+    /// <summary>Would cross a mount, or leave the directory.</summary>
+    public const int EXDEV = 18;
     /// <summary>No such device.</summary>
     public const int ENODEV = 19;
     /// <summary>Invalid argument.</summary>
@@ -34,8 +38,12 @@ public static class Errno
     public const int EMFILE = 24;
     /// <summary>No space left; for perf: no room for one more counter.</summary>
     public const int ENOSPC = 28;
+    /// <summary>The file system is read-only.</summary>
+    public const int EROFS = 30;
     /// <summary>No such system call.</summary>
     public const int ENOSYS = 38;
+    /// <summary>No such attribute.</summary>
+    public const int ENODATA = 61;
     /// <summary>Operation not supported.</summary>
     public const int EOPNOTSUPP = 95;
     /// <summary>A page that was asked for is poisoned.</summary>
@@ -44,8 +52,9 @@ public static class Errno
     private static readonly (int Value, string Name)[] known =
     [
         (EPERM, "EPERM"), (ENOENT, "ENOENT"), (ESRCH, "ESRCH"), (EINTR, "EINTR"), (EIO, "EIO"), (7, "E2BIG"), (9, "EBADF"), (EAGAIN, "EAGAIN"),
-        (ENOMEM, "ENOMEM"), (EACCES, "EACCES"), (EFAULT, "EFAULT"), (EBUSY, "EBUSY"), (17, "EEXIST"), (ENODEV, "ENODEV"), (EINVAL, "EINVAL"),
-        (23, "ENFILE"), (EMFILE, "EMFILE"), (ENOSPC, "ENOSPC"), (30, "EROFS"), (34, "ERANGE"), (ENOSYS, "ENOSYS"), (EOPNOTSUPP, "EOPNOTSUPP"),
+        (ENOMEM, "ENOMEM"), (EACCES, "EACCES"), (EFAULT, "EFAULT"), (EBUSY, "EBUSY"), (EEXIST, "EEXIST"), (EXDEV, "EXDEV"), (ENODEV, "ENODEV"), (EINVAL, "EINVAL"),
+        (23, "ENFILE"), (EMFILE, "EMFILE"), (ENOSPC, "ENOSPC"), (EROFS, "EROFS"), (34, "ERANGE"), (39, "ENOTEMPTY"), (40, "ELOOP"), (ENODATA, "ENODATA"),
+        (ENOSYS, "ENOSYS"), (EOPNOTSUPP, "EOPNOTSUPP"),
         (EHWPOISON, "EHWPOISON"),
     ];
 

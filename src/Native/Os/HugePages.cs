@@ -67,6 +67,19 @@ public static class HugePages
         return SysText.ParseList(text).ConvertAll(n => new NodeId(n));
     }
 
+    /// <summary>The file that says and sets how many pages a node's pool has.</summary>
+    public static string PoolPath(NodeId node, PageKind kind)
+    {
+        ArgumentNullException.ThrowIfNull(kind);
+        return $"{Directory(node, kind)}/nr_hugepages";
+    }
+
+    /// <summary>Memory of a node; null where sysfs does not say.</summary>
+    public static long? NodeBytes(NodeId node) =>
+        SysText.TryRead($"/sys/devices/system/node/node{node}/meminfo")?.Split('\n').FirstOrDefault(l => l.Contains("MemTotal:", StringComparison.Ordinal))
+            ?.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [.., { } kib, "kB"]
+        && long.TryParse(kib, NumberStyles.None, CultureInfo.InvariantCulture, out long n) ? n << 10 : null;
+
     private static string Directory(NodeId node, PageKind kind) =>
         $"/sys/devices/system/node/node{node}/hugepages/hugepages-{kind.Bytes / 1024}kB";
 }

@@ -43,6 +43,28 @@ public enum OsCall
     Read,
     /// <summary>close(2).</summary>
     Close,
+    /// <summary>openat2(2).</summary>
+    Openat2,
+    /// <summary>mkdirat(2).</summary>
+    Mkdirat,
+    /// <summary>unlinkat(2) with AT_REMOVEDIR.</summary>
+    Rmdirat,
+    /// <summary>fsync(2).</summary>
+    Fsync,
+    /// <summary>fgetxattr(2).</summary>
+    Fgetxattr,
+    /// <summary>fsetxattr(2).</summary>
+    Fsetxattr,
+    /// <summary>fstatfs(2).</summary>
+    Fstatfs,
+    /// <summary>statx(2).</summary>
+    Statx,
+    /// <summary>write(2).</summary>
+    Write,
+    /// <summary>kill(2).</summary>
+    Kill,
+    /// <summary>setpgid(2).</summary>
+    Setpgid,
     /// <summary>VirtualAlloc, VirtualAlloc2, VirtualAllocExNuma.</summary>
     VirtualAlloc,
     /// <summary>VirtualFree.</summary>

@@ -10,14 +10,15 @@ public sealed class BadInput
 {
     // What is built is asked, not repeated: the lines stay right when a workload or an answer is added.
     private static string Workloads => string.Join(", ", WorkloadList.All.Select(w => w.Name));
+    private static string Commands => string.Join(", ", CommandTree.Build(new OptionSet(), null!).Subcommands.Select(c => c.Name));
     private static string AllEras => string.Join(", ", Eras.All.Select(e => e.Name));
     private static string Axes => string.Join(", ", Enum.GetValues<Axis>().Select(Eras.NameOf));
 
     public static TheoryData<string, string, int, string> Table => new()
     {
-        { "", "", 2, "which command? topology, placement, run, sweep, list. See: memcgnative --help" },
-        { "", "runn fault", 2, "unknown command 'runn'; did you mean 'run'? Known: topology, placement, run, sweep, list" },
-        { "", "frobnicate", 2, "unknown command 'frobnicate'. Known: topology, placement, run, sweep, list" },
+        { "", "", 2, "which command? " + Commands + ". See: memcgnative --help" },
+        { "", "runn fault", 2, "unknown command 'runn'; did you mean 'run'? Known: " + Commands },
+        { "", "frobnicate", 2, "unknown command 'frobnicate'. Known: " + Commands },
         { "", "run", 2, "run: which workload? Known: " + Workloads },
         { "", "run fautl", 2, "'fautl' is not a workload; did you mean 'fault'? Known: " + Workloads },
         { "", "run fault extra", 2, "'extra' is one argument too many for run. See: memcgnative run --help" },
