@@ -133,7 +133,7 @@ case $command in
     test_all "$@"
     ;;
   guest) guest "$@" ;;
-  explore) part Interleavings "$@" ;;
+  explore) part Interleavings explore "$@" ;;
   torture) part Torture torture "$@" ;;
   help | -h | --help) help ;;
   *) fail 2 "$usage" ;;

@@ -15,6 +15,7 @@ internal static class Cli
     public static int Run(string[] args, TextWriter stdout, TextWriter stderr, CliEnvironment environment)
     {
         stderr = TextWriter.Synchronized(new LossyWriter(stderr));
+        if (Sibling.TryRun(args, stderr, out int theirs)) return theirs;
         var options = new OptionSet();
         using var buffer = new StringWriter(); // a result is printed whole or not at all
         RootCommand root = CommandTree.Build(options, new CommandContext(options, environment, args, buffer, stderr));

@@ -52,6 +52,7 @@ internal static class CommandTree
         root.Subcommands.Add(matrix);
         root.Subcommands.Add(Make("cleanup", "undo what a run and its supervisor left on the host when both were killed", [o.DryRun, o.Rehearse],
             r => new CleanupCommand(context).Run(r.GetValue(o.DryRun), r.GetValue(o.Rehearse))));
+        foreach (Sibling s in Sibling.All) root.Subcommands.Add(s.Entry());
         return root;
     }
 

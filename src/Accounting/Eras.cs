@@ -236,7 +236,13 @@ public sealed record Model(string Era, IReadOnlyList<string> Answers)
 
     /// <summary>Reads era[,axis=answer]...; names are matched without regard to case.</summary>
     /// <exception cref="UsageException">Names the element that is not known, the nearest one that is, and all of them.</exception>
-    public static Model Parse(string text)
+    public static Model Parse(string text) => Parse(text, explorer: false);
+
+    /// <summary>The same for the explorer: answers that a normal run refuses are allowed.</summary>
+    /// <exception cref="UsageException">As <see cref="Parse(string)"/>.</exception>
+    public static Model ParseForExplorer(string text) => Parse(text, explorer: true);
+
+    private static Model Parse(string text, bool explorer)
     {
         string[] parts = text.Split(',');
         Era era = Eras.All.FirstOrDefault(e => Same(e.Name, parts[0].Trim()))
@@ -249,7 +255,7 @@ public sealed record Model(string Era, IReadOnlyList<string> Answers)
             string name = part[..eq].Trim(), answer = part[(eq + 1)..].Trim();
             Axis[] axes = [.. Enum.GetValues<Axis>().Where(a => Same(Eras.NameOf(a), name))];
             if (axes.Length == 0) throw Unknown("axis", name, Enum.GetValues<Axis>().Select(Eras.NameOf));
-            answers[(int)axes[0]] = Answer(axes[0], answer);
+            answers[(int)axes[0]] = Answer(axes[0], answer, explorer);
         }
         var model = new Model(era.Name, answers);
         if (model[Axis.Lru] == "Books") return model;
@@ -259,13 +265,13 @@ public sealed record Model(string Era, IReadOnlyList<string> Answers)
         return model;
     }
 
-    private static string Answer(Axis axis, string answer)
+    private static string Answer(Axis axis, string answer, bool explorer)
     {
         if (axis == Axis.LruSlice) return SlicePlan.Parse(answer).ToString();
         IEnumerable<Answer> known = Eras.Answers.Where(a => a.Axis == axis);
         Answer found = known.FirstOrDefault(a => Same(a.Name, answer))
-            ?? throw Unknown($"answer of axis {Eras.NameOf(axis)}", answer, known.Where(a => a.Refused is null).Select(a => a.Name));
-        return found.Refused is null ? found.Name
+            ?? throw Unknown($"answer of axis {Eras.NameOf(axis)}", answer, known.Where(a => explorer || a.Refused is null).Select(a => a.Name));
+        return explorer || found.Refused is null ? found.Name
             : throw new UsageException($"{Eras.NameOf(axis)}={found.Name} is for the explorer only: {found.Refused}; choose "
                 + string.Join(" or ", known.Where(a => a.Refused is null).Select(a => a.Name)));
     }

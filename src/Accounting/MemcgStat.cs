@@ -47,12 +47,14 @@ public unsafe struct MemcgStatCpu
         for (int i = 0; i < Items; i++) AtomicLong.Init(&stat->First + i, 0);
     }
 
-    /// <summary>Adds on this CPU: load and store, no lock, as this_cpu_add without preemption.</summary>
+    /// <summary>Adds on this CPU: load and store, no lock; this_cpu_add is one instruction, so no interrupt comes between the two.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Add(MemcgStatCpu* stat, MemcgStatItem item, long n)
     {
         AtomicLong* cell = &stat->First + (int)item;
+        Machine.IrqOff();
         AtomicLong.Store(cell, AtomicLong.Load(cell) + n);
+        Machine.IrqOn();
     }
 }
 

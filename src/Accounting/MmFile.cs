@@ -159,7 +159,7 @@ public static unsafe class MmFile
         bool free = GuardedPtr<Page>.Get(entry) == null;
         if (free)
         {
-            if (memcg != null) Charging.Commit<TC>(cpu, page, memcg, anon: false);
+            if (memcg != null) Charging.Commit<TC>(cpu, page, memcg, anon: true); // as mapped memory, not as page cache: the last unmap ends it
             PageOps.Get(page); // put by zap
             Rmap.AddFile<TC>(cpu, page);
             GuardedPtr<Page>.Set(entry, page);

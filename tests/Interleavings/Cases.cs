@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
+using MemcgNative.Accounting;
+
 namespace MemcgNative.Tests.Interleavings;
 
 /// <summary>Every case the command knows. A list, no reflection: a case that is not here does not exist.</summary>
@@ -16,11 +18,19 @@ internal static class Cases
         .. PerCpuRefCases.All,
         .. LifeCases.All,
         .. LocklessCases.All,
+        .. UnchargeCases.All,
         .. LitmusCases.All,
     ];
 
-    /// <summary>The cases of an id, a name or a prefix of a name ending at a slash.</summary>
-    public static IReadOnlyList<Case> Find(string name, string? design) =>
+    /// <summary>The cases of an id, a name or a prefix of a name ending at a slash; of a design, or of all those a model names.</summary>
+    public static IReadOnlyList<Case> Find(string name, string? design = null, Model? model = null) =>
         [.. All.Where(c => (c.Id.Equals(name, StringComparison.OrdinalIgnoreCase) || c.Name.Equals(name, StringComparison.OrdinalIgnoreCase)
-            || c.Name.StartsWith(name + "/", StringComparison.OrdinalIgnoreCase)) && (design is null || c.Design == design))];
+            || c.Name.StartsWith(name + "/", StringComparison.OrdinalIgnoreCase)) && (design is null || c.Design == design) && (model is null || Explores(c, model)))];
+
+    /// <summary>The words of the case's design that are answers are all the model's, and there is one.</summary>
+    private static bool Explores(Case c, Model model)
+    {
+        (Axis, string)[] answers = [.. c.Design.Split(',').SelectMany(word => Eras.Answers.Where(a => a.Name == word && a.Name != "None").Select(a => (a.Axis, a.Name)))];
+        return answers.Length > 0 && answers.All(a => model[a.Item1] == a.Item2);
+    }
 }

@@ -33,3 +33,12 @@ internal readonly unsafe struct SetByStore : ISetLimit
         }
     }
 }
+
+/// <summary>S1: adds back what it should not have taken, as was proposed for page_counter.</summary>
+internal readonly unsafe struct RepairsItself : ICancel
+{
+    public static void Cancel(void* counter, long pages)
+    {
+        if (AtomicLong.AddReturn(PageCounter40.Usage(counter), -pages) < 0) AtomicLong.Add(PageCounter40.Usage(counter), pages);
+    }
+}

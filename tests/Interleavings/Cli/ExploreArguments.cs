@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Globalization;
+using MemcgNative.Accounting;
+using MemcgNative.Native;
 
 namespace MemcgNative.Tests.Interleavings;
 
@@ -8,12 +10,17 @@ internal sealed class ExploreArguments
 {
     public bool List { get; private set; }
     public bool All { get; private set; }
-    /// <summary>Write the table of verdicts.</summary>
-    public bool Verdicts { get; private set; }
+    public bool Help { get; private set; }
+    /// <summary>Measure how fast schedules are run.</summary>
+    public bool Rate { get; private set; }
+    /// <summary>Write VERDICTS.md, PROTOCOLS.md and SHAPES.txt.</summary>
+    public bool Tables { get; private set; }
     public bool Json { get; private set; }
     public string? Case { get; private set; }
-    /// <summary>-M, as everywhere; null: every design of the case.</summary>
+    /// <summary>-M as the list of cases spells it; null: every design of the case.</summary>
     public string? Design { get; private set; }
+    /// <summary>-M as everywhere: every design whose answers are this model's.</summary>
+    public Model? Model { get; private set; }
     public ExploreOptions Options { get; private set; } = new();
 
     /// <summary>The error names the element, the cause and the cure.</summary>
@@ -28,7 +35,9 @@ internal sealed class ExploreArguments
             {
                 case "--list": a.List = true; continue;
                 case "--all": a.All = true; continue;
-                case "--verdicts": a.Verdicts = true; continue;
+                case "--tables": a.Tables = true; continue;
+                case "--rate": a.Rate = true; continue;
+                case "-h" or "--help": a.Help = true; continue;
             }
             if (args[i].StartsWith('-') && i + 1 == args.Length)
             {
@@ -45,7 +54,7 @@ internal sealed class ExploreArguments
                 "--seed" => a.SetSeed(args[++i]),
                 "--handover" => a.SetHandover(args[++i]),
                 "--format" => a.SetFormat(args[++i]),
-                ['-', ..] => $"{args[i]} is no option; --list, --all, --verdicts, -M, --memory, --search, --schedule, --max, --seed, --handover, --format",
+                ['-', ..] => $"{args[i]} is no option; --list, --all, --tables, --rate, --help, -M, --memory, --search, --schedule, --max, --seed, --handover, --format",
                 _ => a.SetCase(args[i]),
             };
             if (error.Length > 0) return false;
@@ -62,7 +71,7 @@ internal sealed class ExploreArguments
             if (memory == MemoryModel.SC && schedule.Memory == MemoryModel.TSO) error = "--memory sc: the schedule was found under tso and names store buffers; leave --memory out";
             Options = Options with { Memory = memory ?? schedule.Memory, Search = Search.Replay };
         }
-        else if (Case is null && !List && !All && !Verdicts) error = "which case? memcgnative explore --list names them";
+        else if (Case is null && !List && !All && !Tables && !Rate && !Help) error = "which case? memcgnative explore --list names them";
         return error.Length == 0;
     }
 
@@ -75,8 +84,20 @@ internal sealed class ExploreArguments
 
     private string SetDesign(string text)
     {
-        Design = text;
-        return "";
+        if (Cases.All.Any(c => c.Design == text))
+        {
+            Design = text;
+            return "";
+        }
+        try
+        {
+            Model = Model.ParseForExplorer(text);
+            return "";
+        }
+        catch (UsageException e)
+        {
+            return $"-M: {e.Message}; or a design as --list shows it";
+        }
     }
 
     private string SetMemory(string text, ref MemoryModel? memory)

@@ -15,16 +15,14 @@ internal static class ExploreCommand
             error.WriteLine($"memcgnative: explore: {wrong}");
             return Usage;
         }
+        if (a.Help) return Help(output);
         if (a.List) return List(output);
-        if (a.Verdicts)
-        {
-            output.Write(Verdicts.Write());
-            return Exhausted;
-        }
-        IReadOnlyList<Case> cases = a.All ? Cases.All : Cases.Find(a.Case!, a.Design);
+        if (a.Rate) return ExploreRate.Run(output);
+        if (a.Tables) return Tables(a.All, output);
+        IReadOnlyList<Case> cases = a.All ? Cases.All : Cases.Find(a.Case!, a.Design, a.Model);
         if (cases.Count == 0)
         {
-            error.WriteLine($"memcgnative: explore: no case '{a.Case}'{(a.Design is null ? "" : $" with -M {a.Design}")}; all of them: memcgnative explore --list");
+            error.WriteLine($"memcgnative: explore: no case '{a.Case}'{(a.Design is null && a.Model is null ? "" : $" with -M {a.Design ?? a.Model!.ToString()}")}; all of them: memcgnative explore --list");
             return Usage;
         }
         int worst = Exhausted;
@@ -33,9 +31,43 @@ internal static class ExploreCommand
             ExploreResult r = Explorer.Explore(c, a.Options);
             Print(output, a, c, r);
             worst = Worse(worst, r.Failed ? RaceFound : r.Verdict == Verdict.LimitReached ? LimitReached : Exhausted);
-            if (r.Failed && !a.All) break;
         }
         return worst;
+    }
+
+    private static int Help(TextWriter output)
+    {
+        output.Write("""
+            memcgnative explore CASE [-M DESIGN] [OPTIONS]   search the schedules of a case: the code that ships, on a simulated machine
+            memcgnative explore --list                       every case, and what it must end in
+            memcgnative explore --all                        all of them, the long ones too
+            memcgnative explore --schedule TEXT              one schedule again; TEXT is what a failure prints, in quotes
+            memcgnative explore --rate                       schedules a second on this machine
+            memcgnative explore --tables                     write VERDICTS.md, PROTOCOLS.md, SHAPES.txt of tests/Interleavings; --all: long cases too
+
+              CASE           a race (B1), a protocol (lock) or one case (B1/W1/1s1c)
+              -M DESIGN      era[,axis=answer], answers for the explorer only allowed: rfc-2012-books,lru.switch=W0; or a design of --list
+              --memory M     sc (default), or tso: stores wait in a buffer, as on x86, and on arm64 as .NET compiles marked accesses
+              --search S     dpor (default: every schedule that differs), dfs, dfs:2 (preemptions), pct, pct:3 (depth), random
+              --max N        executions of one case; --seed N for pct and random
+              --handover H   fibers or threads; --format text or json
+
+            Exit: 0 exhausted, 2 wrong usage, 5 a race was found, 7 a limit was reached.
+
+            """);
+        return Exhausted;
+    }
+
+    private static int Tables(bool all, TextWriter output)
+    {
+        string folder = Path.Combine(Source.Root, "tests", "Interleavings"), verdicts = Path.Combine(folder, "VERDICTS.md");
+        File.WriteAllText(verdicts, Verdicts.Write(File.Exists(verdicts) ? File.ReadAllText(verdicts) : "", all));
+        (string text, string[] missing) = Coverage.Write();
+        File.WriteAllText(Path.Combine(folder, "PROTOCOLS.md"), text);
+        ShapeList.Grow();
+        output.WriteLine($"written: VERDICTS.md, PROTOCOLS.md, SHAPES.txt in {folder}");
+        foreach (string file in missing) output.WriteLine($"no case: {file}");
+        return Exhausted;
     }
 
     private static int Worse(int a, int b) => a == RaceFound || b == RaceFound ? RaceFound : Math.Max(a, b);
@@ -70,6 +102,6 @@ internal static class ExploreCommand
         }
         if (!r.Failed) return;
         output.WriteLine();
-        output.WriteLine($"repeat this one: memcgnative explore {c.Name} --schedule {r.Schedule}");
+        output.WriteLine($"repeat this one: memcgnative explore --schedule '{r.Schedule}'");
     }
 }

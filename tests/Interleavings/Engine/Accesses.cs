@@ -119,6 +119,7 @@ internal static unsafe class Accesses
     public static long Plain(void* p, int size, int site)
     {
         if (Run.Current < 0) return Arena.Read(Arena.Direct(p, size), size);
+        if (Run.PlainIsMarked) return Load(p, size, site);
         Run.CheckAlive();
         int offset = Offset(p, size, site), cpu = Run.CurrentCpu;
         if (!Life.Readable(offset, size)) Run.Fail(Life.Fault(offset, size), $"plain read of {Names.Of(offset, size)} by CPU{cpu}: {Life.Describe(offset, size)}", site);
@@ -131,6 +132,11 @@ internal static unsafe class Accesses
         if (Run.Current < 0)
         {
             Arena.Write(Arena.Direct(p, size), size, v);
+            return;
+        }
+        if (Run.PlainIsMarked)
+        {
+            Store(p, size, v, site);
             return;
         }
         Run.CheckAlive();

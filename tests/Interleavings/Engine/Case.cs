@@ -25,6 +25,9 @@ internal interface ICase
     /// <summary>Interrupts each CPU gets.</summary>
     static virtual int Interrupts => 0;
 
+    /// <summary>Plain accesses are steps too, so that an interrupt may come between two of them; they are not checked for races then.</summary>
+    static virtual bool PlainIsMarked => false;
+
     /// <summary>Locks run as the code they are, not as one blocking step.</summary>
     static virtual bool LocksAsCode => false;
 
@@ -63,18 +66,37 @@ internal sealed unsafe class Case
 
     /// <summary>The race it reproduces (B1), or the protocol it explores.</summary>
     public string Id { get; }
-    /// <summary>The design as -M spells it; "" when there is only one.</summary>
+    /// <summary>
+    /// The design, comma-separated; words that are answers of an axis, as Eras spells them, are what -M selects by. "" when there is only one.
+    /// </summary>
     public string Design { get; }
     /// <summary>Who takes part: 1s2c.</summary>
     public string Shape { get; }
     public Expect Expect { get; }
     /// <summary>Takes more than a second: explore --all runs it, the test suite does not.</summary>
     public bool Heavy { get; private init; }
+    /// <summary>The axes that a stand-in answers, with its name; "" when every answer ships.</summary>
+    public string Nulls { get; private init; } = "";
+    /// <summary>How the verdict is to be read: a hypothesis refuted, behaviour that is accepted.</summary>
+    public string Note { get; private init; } = "";
+    /// <summary>The scenario's type: its arguments are the designs it explores.</summary>
+    public Type Scenario { get; private init; } = typeof(void);
     public int Cpus { get; private init; }
     public int Interrupts { get; private init; }
     public bool LocksAsCode { get; private init; }
+    public bool PlainIsMarked { get; private init; }
     public bool ChecksLeaks { get; private init; }
     public bool ChecksUninitialised { get; private init; }
+
+    /// <summary>The defect of a twin that is the shipped code with one access mutated: its site and what is done to it.</summary>
+    public (string Site, MutationOp Op)? Mutation { get; private set; }
+
+    /// <summary>The same case with one access of the shipped code mutated; site as SURVIVORS.md spells it: Type.Member#n.</summary>
+    public Case Mutated(string site, MutationOp op)
+    {
+        Mutation = (site, op);
+        return this;
+    }
 
     /// <summary>Unique in the registry.</summary>
     public string Name => string.Join('/', new[] { Id, Design, Shape }.Where(s => s.Length > 0));
@@ -84,10 +106,11 @@ internal sealed unsafe class Case
     /// <summary>What the verdict must be under a memory model.</summary>
     public bool MustFail(MemoryModel memory) => Expect == Expect.Broken || (Expect == Expect.BrokenUnderTso && memory == MemoryModel.TSO);
 
-    public static Case Of<T>(string id, string design = "", string shape = "", Expect expect = Expect.Exhausted, bool heavy = false) where T : struct, ICase =>
+    public static Case Of<T>(string id, string design = "", string shape = "", Expect expect = Expect.Exhausted, bool heavy = false, string nulls = "", string note = "")
+        where T : struct, ICase =>
         new(id, design, shape, expect, &Thunks<T>.Setup, &Thunks<T>.Body, &Thunks<T>.Final, &Thunks<T>.Irq)
         {
-            Heavy = heavy, Cpus = T.Cpus, Interrupts = T.Interrupts, LocksAsCode = T.LocksAsCode, ChecksLeaks = T.ChecksLeaks, ChecksUninitialised = T.ChecksUninitialised,
+            Nulls = nulls, Note = note, Scenario = typeof(T), Heavy = heavy, Cpus = T.Cpus, Interrupts = T.Interrupts, LocksAsCode = T.LocksAsCode, PlainIsMarked = T.PlainIsMarked, ChecksLeaks = T.ChecksLeaks, ChecksUninitialised = T.ChecksUninitialised,
         };
 
     public void CallSetup() => setup();

@@ -36,7 +36,7 @@ internal static class Explorer
             Machine.LocksArePrimitive = !c.LocksAsCode;
             RaceDetector.Enabled = options.RaceCheck;
             Life.TrackFresh = c.ChecksUninitialised;
-            Mutations.Begin(options.Mutation);
+            Mutations.Begin(options.Mutation ?? (c.Mutation is { } m ? SourceSites.Find(m.Site, m.Op) : null));
             Faults.Begin(options.FailAlloc);
             Locations.Clear();
             Arena.BeginSetup();
@@ -78,7 +78,7 @@ internal static class Explorer
         {
             var result = new ExploreResult(verdict, executions, asleep, steps, depth, Stopwatch.GetElapsedTime(started));
             if (!result.Failed && search != Search.Replay) return result;
-            return result with { Message = Run.Message, Site = Sites.Name(Run.FaultSite), Schedule = Schedule.OfLastExecution(Case.Name, o.Memory),
+            return result with { Message = Names.Readable(Run.Message), Site = Sites.Name(Run.FaultSite), Schedule = Schedule.OfLastExecution(Case.Name, o.Memory),
                 Table = Table.OfLastExecution() };
         }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Diagnostics.CodeAnalysis;
+using System.Text.RegularExpressions;
 using MemcgNative.Native;
 
 namespace MemcgNative.Tests.Interleavings;
@@ -22,7 +23,7 @@ internal interface IHandover
 internal sealed class AbandonedException : Exception;
 
 /// <summary>The root of every agent's stack.</summary>
-internal static class AgentRoot
+internal static partial class AgentRoot
 {
     public static void Enter(int agent)
     {
@@ -45,5 +46,9 @@ internal static class AgentRoot
         Interleavings.Run.Finished(agent);
     }
 
-    private static string FirstFrame(Exception e) => e.StackTrace?.Split('\n', 2)[0].Trim() ?? "";
+    private static string FirstFrame(Exception e) => e.StackTrace is { } trace ? Frame().Replace(trace.Split('\n', 2)[0].Trim(), "in $1:") : "";
+
+    /// <summary>" in /where/it/was/built/File.cs:line 81" without the place.</summary>
+    [GeneratedRegex(@"in .*?([^/\\]+\.cs):line ")]
+    private static partial Regex Frame();
 }

@@ -11,6 +11,11 @@ internal static unsafe partial class Run
     {
         if (Current < 0) return;
         CheckAlive();
+        if (HasIrq && Mutations.Hits(site, MutationOp.DropIrqOff))
+        {
+            irqDropped[Current]++;
+            return;
+        }
         if (irqDepth[Current]++ == 0 && HasIrq && Current < Cpus) Step(CpuWordOp(OpKind.Take, Open, IrqsOff, site));
     }
 
@@ -18,6 +23,11 @@ internal static unsafe partial class Run
     {
         if (Current < 0) return;
         CheckAlive();
+        if (irqDropped[Current] > 0)
+        {
+            irqDropped[Current]--; // the nesting of a mutant: whichever section ends first
+            return;
+        }
         if (irqDepth[Current] == 0) Fail(Verdict.Assert, $"CPU{CurrentCpu} switches irqs on that were not off", site);
         if (--irqDepth[Current] == 0 && HasIrq && Current < Cpus) Step(CpuWordOp(OpKind.Give, 0, Open, site));
     }

@@ -27,6 +27,8 @@ internal enum MutationOp
     DelayStore,
     /// <summary>The plain store is gone.</summary>
     DropPlainStore,
+    /// <summary>Irqs stay on.</summary>
+    DropIrqOff,
 }
 
 /// <summary>One operator at one access of the source.</summary>

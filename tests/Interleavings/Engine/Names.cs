@@ -2,11 +2,12 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
 
 namespace MemcgNative.Tests.Interleavings;
 
 /// <summary>What an offset of the arena is called in a report: the block's name and the field's path.</summary>
-internal static class Names
+internal static partial class Names
 {
     private readonly record struct Block(int Offset, int Bytes, string Name, Type? Type);
 
@@ -42,9 +43,21 @@ internal static class Names
         int at = Arena.PointsAt(v);
         if (at <= 0) return v.ToString(System.Globalization.CultureInfo.InvariantCulture);
         foreach (Block b in blocks)
-            if (b.Offset == at) return "&" + b.Name;
+            if (b.Offset == at || (b.Type is { } t && at > b.Offset && at < b.Offset + b.Bytes && (at - b.Offset) % RuntimeHelpers.SizeOf(t.TypeHandle) == 0))
+                return "&" + b.Name + (b.Type is null || b.Bytes == RuntimeHelpers.SizeOf(b.Type.TypeHandle) ? "" : $"[{(at - b.Offset) / RuntimeHelpers.SizeOf(b.Type.TypeHandle)}]");
         return "&" + Of(at, 1);
     }
+
+    /// <summary>A message with the pointers in it called by their names.</summary>
+    public static string Readable(string message) => Pointer().Replace(message, m =>
+    {
+        bool hex = m.Value.Any(char.IsAsciiLetterLower);
+        return long.TryParse(m.Value, hex ? System.Globalization.NumberStyles.HexNumber : System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out long v)
+            && Arena.PointsAt(v) > 0 ? Value(v) : m.Value;
+    });
+
+    [GeneratedRegex(@"\b(?:\d{12,19}|7[0-9a-f]{11})\b")]
+    private static partial Regex Pointer();
 
     private static string Field(Type type, int at, int size)
     {

@@ -15,7 +15,7 @@ internal static unsafe partial class Run
     private enum State : byte { None, Waiting, Finished }
 
     public static int Cpus, DrainBase, Agents;
-    public static bool Tso, HasIrq;
+    public static bool Tso, HasIrq, PlainIsMarked;
     /// <summary>A buffered store is a step of its own: an irq role or a process-wide fence could tell.</summary>
     public static bool StoresAreSteps;
 
@@ -35,7 +35,7 @@ internal static unsafe partial class Run
 
     private static Op* pending;
     private static State* state;
-    private static int* irqDepth;
+    private static int* irqDepth, irqDropped;
     private static VectorClock* clock;
     private static bool starting;
     private static int maxSteps;
@@ -52,6 +52,7 @@ internal static unsafe partial class Run
         pending = (Op*)NativeMemory.AllocZeroed(Limits.Agents, (nuint)sizeof(Op));
         state = (State*)NativeMemory.AllocZeroed(Limits.Agents);
         irqDepth = (int*)NativeMemory.AllocZeroed(Limits.Agents, sizeof(int));
+        irqDropped = (int*)NativeMemory.AllocZeroed(Limits.Agents, sizeof(int));
         clock = (VectorClock*)NativeMemory.AlignedAlloc((nuint)(Limits.Agents * sizeof(VectorClock)), 64);
     }
 
@@ -59,6 +60,7 @@ internal static unsafe partial class Run
     {
         Cpus = c.Cpus;
         HasIrq = c.Interrupts > 0;
+        PlainIsMarked = c.PlainIsMarked;
         Tso = o.Memory == MemoryModel.TSO;
         DrainBase = HasIrq ? 2 * Cpus : Cpus;
         Agents = DrainBase + (Tso ? Cpus : 0);
@@ -80,6 +82,7 @@ internal static unsafe partial class Run
         Mutations.Reset();
         NativeMemory.Clear(state, Limits.Agents);
         NativeMemory.Clear(irqDepth, Limits.Agents * sizeof(int));
+        NativeMemory.Clear(irqDropped, Limits.Agents * sizeof(int));
         NativeMemory.Clear(clock, (nuint)(Limits.Agents * sizeof(VectorClock)));
         (Depth, Stopping, SleepBlocked) = (0, false, false);
         starting = true;

@@ -10,12 +10,17 @@ internal static class Sites
     private static readonly int[] lines = new int[Slots], ids = new int[Slots];
     private static readonly List<(string File, int Line)> known = [("", 0)];
     private static readonly uint[] operations = new uint[Slots];
+    private static readonly bool[] watched = new bool[Slots];
 
     public static int Of(string file, int line)
     {
         for (int i = (file.Length * 131 + line) & (Slots - 1); ; i = (i + 1) & (Slots - 1))
         {
-            if (ReferenceEquals(files[i], file) && lines[i] == line) return ids[i];
+            if (ReferenceEquals(files[i], file) && lines[i] == line)
+            {
+                watched[ids[i]] |= Run.Current >= 0;
+                return ids[i];
+            }
             if (files[i] is null) return Insert(i, file, line);
         }
     }
@@ -32,6 +37,12 @@ internal static class Sites
         (files[slot], lines[slot], ids[slot]) = (file, line, id);
         return id;
     }
+
+    /// <summary>Begins a list of the sites that CPUs pass.</summary>
+    public static void Watch() => Array.Clear(watched);
+
+    /// <summary>Those they passed since.</summary>
+    public static IEnumerable<(string File, int Line)> Watched() => Enumerable.Range(1, known.Count - 1).Where(id => watched[id]).Select(id => known[id]);
 
     /// <summary>Remembers that an operator of mutation applies at a site.</summary>
     public static void Saw(int site, MutationOp op) => operations[site] |= 1u << (int)op;

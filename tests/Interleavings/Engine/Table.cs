@@ -24,7 +24,7 @@ internal static unsafe class Table
             (int cpu, string text) = cells[i];
             Row(o, i.ToString(CultureInfo.InvariantCulture), c => c == cpu ? text : "", width);
         }
-        if (Run.Message.Length > 0) o.Append(Run.Fault).Append(": ").AppendLine(Run.Message);
+        if (Run.Message.Length > 0) o.Append(Run.Fault).Append(": ").AppendLine(Names.Readable(Run.Message));
         return o.ToString();
     }
 

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using MemcgNative.Accounting;
+using MemcgNative.Allocator;
+using MemcgNative.Native;
+using MoveLock = MemcgNative.Native.TestAndSetLock;
+
+namespace MemcgNative.Tests.Interleavings;
+
+// System C, wrong in one way each.
+
+/// <summary>C9: the old page of a migration keeps its charge as well.</summary>
+internal readonly struct KeepsCharge : IPlainForm
+{
+    public static string Name => "busted: keeps the charge";
+    public static long KeptByMigrated => PlainFlagArray<Plain317>.Used | PlainFlagArray<Plain317>.Mem | PlainFlagArray<Plain317>.Memsw;
+}
+
+/// <summary>C10: the mover does not look whether somebody has the page locked.</summary>
+internal readonly unsafe struct MovesUnlocked : IMoveRule
+{
+    public static void Move<TC>(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to) where TC : struct, IMemoryController => MoveAccount.SwitchIsolated<TC>(cpu, page, from, to);
+}
+
+/// <summary>C6: the owner is looked up when the flag has fallen, as 3.17 did.</summary>
+internal readonly unsafe struct LooksAfter : IWritebackEnd
+{
+    public static void Complete<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController
+    {
+        Guarded<int>.Set(&IoQueue.Of(cpu.Area)->Count, 0);
+        bool was = PageOps.TestAndClear(page, PageFlags.Writeback);
+        PageStat stat = PageStat.Begin<TC>(cpu, page);
+        if (was) stat.Add(cpu, MemcgStatItem.Writeback, -1);
+        stat.End(cpu);
+        Mm.Put<TC>(cpu, page);
+    }
+}
+
+/// <summary>C15: the mover announces itself and goes on.</summary>
+internal readonly struct DoesNotWaitForReaders : IMoverWait
+{
+    public static void Wait(in ThisCpu cpu) { }
+}
+
+/// <summary>A16: a flag beside the count says that the page is counted.</summary>
+internal readonly unsafe struct FlagBesideCounter : IMappedRule
+{
+    public static void Map<TC>(in ThisCpu cpu, Page* page, AtomicInt* flag) where TC : struct, IMemoryController
+    {
+        PageStat stat = PageStat.Begin<TC>(cpu, page);
+        if (AtomicInt.AddReturn(&page->MapCount, 1) == 1)
+        {
+            stat.Add(cpu, MemcgStatItem.FileMapped, 1);
+            AtomicInt.Store(flag, 1);
+        }
+        stat.End(cpu);
+    }
+
+    public static void Unmap<TC>(in ThisCpu cpu, Page* page, AtomicInt* flag) where TC : struct, IMemoryController
+    {
+        PageStat stat = PageStat.Begin<TC>(cpu, page);
+        if (AtomicInt.AddReturn(&page->MapCount, -1) == 0)
+        {
+            stat.Add(cpu, MemcgStatItem.FileMapped, -1);
+            AtomicInt.Store(flag, 0);
+        }
+        stat.End(cpu);
+    }
+
+    public static void Check(Page* page, AtomicInt* flag)
+    {
+        if (AtomicInt.Load(flag) != (AtomicInt.Load(&page->MapCount) > 0 ? 1 : 0)) Bug.Fail("flag and mapcount", AtomicInt.Load(flag), AtomicInt.Load(&page->MapCount));
+    }
+}
+
+/// <summary>A14: the owner is rewritten while the page is on the other group's list.</summary>
+internal readonly unsafe struct CommitsInPlace : ICommitRule
+{
+    public static void Commit<TC>(in ThisCpu cpu, Page* page, Memcg* memcg) where TC : struct, IMemoryController => TC.Commit(cpu, page, memcg, anon: true);
+}
+
+/// <summary>A device page is charged after it was mapped and the page table was let go.</summary>
+internal readonly unsafe struct ChargesAfterMapping : IInsertRule
+{
+    public static void Insert<TC>(in ThisCpu cpu, in PageWorld w) where TC : struct, IMemoryController
+    {
+        Memcg* memcg = Charging.MemcgOf(cpu, w.Mm);
+        if (!Charging.TryCharge<TC>(cpu, memcg, 1, Gfp.Kernel)) Bug.Fail("refused without a limit");
+        LockWord* ptl = MmStruct.LockOf(w.Mm, 1);
+        TestAndSetLock.Acquire(cpu, ptl);
+        PageOps.Get(w.Fresh);
+        Rmap.AddFile<TC>(cpu, w.Fresh);
+        GuardedPtr<Page>.Set(MmStruct.Entry(w.Mm, 1), w.Fresh);
+        TestAndSetLock.Release(cpu, ptl);
+        Charging.Commit<TC>(cpu, w.Fresh, memcg, anon: true);
+        Css.Put(cpu, &memcg->Css);
+    }
+}
+
+/// <summary>C5: the page is uncharged inside the list's lock, as the first form of the series did.</summary>
+internal readonly unsafe struct UnchargesUnderListLock : IFreeRule
+{
+    public static void Free<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController
+    {
+        LockWord* zone = &AccountingNode.Slot<ZoneLruState>(AccountingCpu.Node(cpu, 0), AccountingNode.LruSlot)->Lock;
+        Machine.IrqOff();
+        MoveLock.Acquire(cpu, zone);
+        TC.OnFinalPut(cpu, &page, 1);
+        MoveLock.Release(cpu, zone);
+        Machine.IrqOn();
+    }
+}
+
+/// <summary>C16: a page without an owner is taken for a bug.</summary>
+internal readonly unsafe struct InsistsOnOwner : IMigrateRule
+{
+    public static void Migrated<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController
+    {
+        TC.OwnerOf(cpu, old, out bool used);
+        if (!used) Bug.Fail("the old page of a migration has no owner");
+        TC.OnMigrated(cpu, old, page);
+    }
+}
+
+/// <summary>What stays as shipped in the twins of an uncharge design: each forwards all but one verb.</summary>
+internal readonly unsafe struct BustedAtFinalPut<TDefect> : IUnchargeDesign where TDefect : struct, IFinalPutDefect
+{
+    public static string Name => "busted AtFinalPut";
+    public static void InitCpu(CpuArea* area) => AtFinalPut.InitCpu(area);
+    public static void OnUnmap<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController => TDefect.OnUnmap<TC>(cpu, page);
+    public static void OnCacheRemoved<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController => AtFinalPut.OnCacheRemoved<TC>(cpu, page);
+    public static void OnFinalPut<TC>(in ThisCpu cpu, Page** pages, int n) where TC : struct, IMemoryController => TDefect.OnFinalPut<TC>(cpu, pages, n);
+    public static bool ChargesSwapIn<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController => AtFinalPut.ChargesSwapIn<TC>(cpu, page);
+    public static void OnSwapCacheDeleted<TC>(in ThisCpu cpu, Page* page, SwapEntry entry, bool swapOut) where TC : struct, IMemoryController { }
+    public static void OnSwapOut<TC>(in ThisCpu cpu, Page* page, SwapEntry entry) where TC : struct, IMemoryController => TDefect.OnSwapOut<TC>(cpu, page, entry);
+    public static bool OnMigratePrepare<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => true;
+    public static void OnMigrateEnd<TC>(in ThisCpu cpu, Page* old, Page* page, bool ok) where TC : struct, IMemoryController { }
+    public static void OnMigrated<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => AtFinalPut.OnMigrated<TC>(cpu, old, page);
+    public static void OnReplaced<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => AtFinalPut.OnReplaced<TC>(cpu, old, page);
+    public static void OnBatchBegin(in ThisCpu cpu) { }
+    public static void OnBatchEnd<TC>(in ThisCpu cpu) where TC : struct, IMemoryController { }
+}
+
+/// <summary>One verb of the answer of 2014 that differs; the defaults are what ships.</summary>
+internal unsafe interface IFinalPutDefect
+{
+    static virtual void OnUnmap<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController { }
+    static virtual void OnFinalPut<TC>(in ThisCpu cpu, Page** pages, int n) where TC : struct, IMemoryController => AtFinalPut.OnFinalPut<TC>(cpu, pages, n);
+    static virtual void OnSwapOut<TC>(in ThisCpu cpu, Page* page, SwapEntry entry) where TC : struct, IMemoryController => AtFinalPut.OnSwapOut<TC>(cpu, page, entry);
+}
+
+/// <summary>2014: the owner goes at the last unmap, although others may still look at the page.</summary>
+internal readonly unsafe struct ClearsAtUnmap : IFinalPutDefect
+{
+    public static void OnUnmap<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController => AtFinalPut.OnFinalPut<TC>(cpu, &page, 1);
+}
+
+/// <summary>C11: the page's reference goes when the owner is cleared, the counters follow.</summary>
+internal readonly unsafe struct PutsBeforeFlush : IFinalPutDefect
+{
+    public static void OnFinalPut<TC>(in ThisCpu cpu, Page** pages, int n) where TC : struct, IMemoryController
+    {
+        for (int i = 0; i < n; i++)
+        {
+            if (!TC.TryClear(cpu, pages[i], UnchargeType.FinalPut, out Memcg* owner, out ClearedCharge charge)) continue;
+            TC.DropChargePin(cpu, owner, charge.Memory);
+            PageCounter<PageCounter40>.Uncharge<NoPin>(cpu, owner, charge.Memory, charge.Memsw);
+        }
+    }
+}
+
+/// <summary>C13: a group that is going away has no id to record, so the entry is nobody's and its memsw charge is never given back.</summary>
+internal readonly unsafe struct RecordsNobody : IFinalPutDefect
+{
+    public static void OnSwapOut<TC>(in ThisCpu cpu, Page* page, SwapEntry entry) where TC : struct, IMemoryController
+    {
+        Memcg* owner = TC.OwnerOf(cpu, page, out _);
+        if (Css.StateOf(&owner->Css) == CssState.Online) AtFinalPut.OnSwapOut<TC>(cpu, page, entry);
+        else if (TC.ReleaseMemsw(cpu, page, out owner, out ClearedCharge charge)) UnchargeGather.Flush<TC>(cpu, owner, charge.Memory, charge.Memsw, charge.Anon, 0);
+    }
+}
+
+/// <summary>C2: which way a page leaves the swap cache is guessed from whether it is mapped: what nobody maps is taken for unused.</summary>
+internal readonly unsafe struct GuessesByMapCount : IUnchargeDesign
+{
+    public static string Name => "busted AtUnmap(2.6.29)";
+    public static void InitCpu(CpuArea* area) => AtUnmap<Early2629>.InitCpu(area);
+    public static void OnUnmap<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController => AtUnmap<Early2629>.OnUnmap<TC>(cpu, page);
+    public static void OnCacheRemoved<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController => AtUnmap<Early2629>.OnCacheRemoved<TC>(cpu, page);
+    public static void OnFinalPut<TC>(in ThisCpu cpu, Page** pages, int n) where TC : struct, IMemoryController { }
+    public static bool ChargesSwapIn<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController => true;
+    public static void OnSwapCacheDeleted<TC>(in ThisCpu cpu, Page* page, SwapEntry entry, bool swapOut) where TC : struct, IMemoryController =>
+        AtUnmap<Early2629>.OnSwapCacheDeleted<TC>(cpu, page, entry, AtomicInt.Load(&page->MapCount) != 0);
+    public static void OnSwapOut<TC>(in ThisCpu cpu, Page* page, SwapEntry entry) where TC : struct, IMemoryController { }
+    public static bool OnMigratePrepare<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => AtUnmap<Early2629>.OnMigratePrepare<TC>(cpu, old, page);
+    public static void OnMigrateEnd<TC>(in ThisCpu cpu, Page* old, Page* page, bool ok) where TC : struct, IMemoryController => AtUnmap<Early2629>.OnMigrateEnd<TC>(cpu, old, page, ok);
+    public static void OnMigrated<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController { }
+    public static void OnReplaced<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => AtUnmap<Early2629>.OnReplaced<TC>(cpu, old, page);
+    public static void OnBatchBegin(in ThisCpu cpu) { }
+    public static void OnBatchEnd<TC>(in ThisCpu cpu) where TC : struct, IMemoryController { }
+}

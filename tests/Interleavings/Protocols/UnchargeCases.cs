@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using MemcgNative.Accounting;
+using MemcgNative.Native;
+using Word = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
+using WordPinned = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage, MemcgNative.Accounting.NoKmem>;
+using WordClearsAtUnmap = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Tests.Interleavings.BustedAtFinalPut<MemcgNative.Tests.Interleavings.ClearsAtUnmap>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
+using WordPutsFirst = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Tests.Interleavings.BustedAtFinalPut<MemcgNative.Tests.Interleavings.PutsBeforeFlush>, MemcgNative.Accounting.PinPerPage, MemcgNative.Accounting.NoKmem>;
+using WordRecordsNobody = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Tests.Interleavings.BustedAtFinalPut<MemcgNative.Tests.Interleavings.RecordsNobody>, MemcgNative.Accounting.PinPerPage, MemcgNative.Accounting.NoKmem>;
+using Plain = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.PlainFlagArray<MemcgNative.Accounting.Plain317>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
+using Mailed = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.PlainFlagArray<MemcgNative.Accounting.PlainAsMailed>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
+using Keeps = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.PlainFlagArray<MemcgNative.Tests.Interleavings.KeepsCharge>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
+using Early32 = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16, MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early32>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
+using Early29 = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16, MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early2629>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
+using Early29Guesses = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16, MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Tests.Interleavings.GuessesByMapCount, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
+using Early27 = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16, MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early2627>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
+using Empty27 = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16, MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early2627>, MemcgNative.Accounting.ForceEmpty, MemcgNative.Accounting.NoKmem>;
+using Twin29 = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry40, MemcgNative.Native.BitLock>, MemcgNative.Accounting.TwinLists<MemcgNative.Accounting.Sync, MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early2629>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
+using Objects27 = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.BitSpinlock<MemcgNative.Native.BitLock>, MemcgNative.Accounting.TwinLists<MemcgNative.Accounting.Async, MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early2627>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
+
+namespace MemcgNative.Tests.Interleavings;
+
+/// <summary>System C: when a page stops being charged. Shipped answers exhausted, twins found.</summary>
+internal static class UnchargeCases
+{
+    private const string Nulls = "residents: MoveToParent at rest, which ties nothing to a charge; kmem: None";
+
+    public static IReadOnlyList<Case> All { get; } =
+    [
+        Shipped<Twin29, SwapInAgainstIsolate<CommitsLrucare>>("A14", "FlagArray40,TwinListsSync,AtUnmap29", "1c1i"),
+        Shipped<Early32, SwapInAgainstIsolate<CommitsLrucare>>("A14", "FlagArray16,ZoneLruLock,AtUnmap32", "1c1i"),
+        Busted<Twin29, SwapInAgainstIsolate<CommitsInPlace>>("A14", "busted-commit-in-place,TwinListsSync", "1c1i"),
+        Busted<Early32, SwapInAgainstIsolate<CommitsInPlace>>("A14", "busted-commit-in-place,ZoneLruLock", "1c1i"),
+        Shipped<Early32, MapAgainstUnmap<CountsByMapCount, N1>>("A16", "FlagArray16,AtUnmap32", "1u1m"),
+        Shipped<Word, MapAgainstUnmap<CountsByMapCount, N2>>("A16", "OwnerWord,AtFinalPut", "1u2m"),
+        Busted<Word, MapAgainstUnmap<FlagBesideCounter, N1>>("A16", "busted-flag", "1u1m"),
+        Shipped<Early32, MigrateAgainstPut>("C1", "FlagArray16,AtUnmap32", "1m1p"),
+        Shipped<Plain, MigrateAgainstPut>("C1", "PlainFlagArray,AtFinalPut", "1m1p"),
+        Shipped<Word, MigrateAgainstPut>("C1", "OwnerWord,AtFinalPut", "1m1p"),
+        Busted<Early27, MigrateAgainstPut>("C1", "AtUnmap27", "1m1p", "as 2.6.27 was: the era keeps it"),
+        Shipped<Early29, ReclaimAgainst<N1>>("C2", "FlagArray16,AtUnmap29", "1z1r"),
+        Shipped<Plain, ReclaimAgainst<N1>>("C2", "PlainFlagArray,AtFinalPut", "1z1r"),
+        Shipped<Word, ReclaimAgainst<N1>>("C2", "OwnerWord,AtFinalPut", "1z1r"),
+        Shipped<Early29, ReclaimAgainst<N0>>("C2", "FlagArray16,AtUnmap29", "1g1r"),
+        Shipped<Word, ReclaimAgainst<N0>>("C2", "OwnerWord,AtFinalPut", "1g1r"),
+        Busted<Early29Guesses, ReclaimAgainst<N0>>("C2", "busted-guess-by-mapcount", "1g1r"),
+        Shipped<Word, UnchargeInIrq>("C4", "OwnerWord,AtFinalPut", "1 irq"),
+        Shipped<Plain, UnchargeInIrq>("C4", "PlainFlagArray,AtFinalPut", "1 irq"),
+        Busted<Early32, UnchargeInIrq>("C4", "AtUnmap32", "1 irq", "the batch of 2.6.33 to 3.16 belongs to the task: never from the irq role"),
+        Shipped<Word, SoftLimitAgainstRotate<UnchargesOutsideListLock>>("C5", "OwnerWord,AtFinalPut", "1t1u + irq"),
+        Busted<Word, SoftLimitAgainstRotate<UnchargesUnderListLock>>("C5", "busted-under-the-list-lock", "1t1u + irq").Mutated("SoftLimit.Update#3", MutationOp.DropIrqOff),
+        Shipped<Plain, WritebackAgainstMigration<LooksBefore>>("C6", "PlainFlagArray,AtFinalPut", "1w1m"),
+        Shipped<Word, WritebackAgainstMigration<LooksBefore>>("C6", "OwnerWord,AtFinalPut", "1w1m"),
+        Busted<Plain, WritebackAgainstMigration<LooksAfter>>("C6", "busted-look-after-clear", "1w1m"),
+        Shipped<Plain, MovesChargeAgainstLastPut>("C9", "PlainFlagArray,AtFinalPut", "1m1p"),
+        Shipped<Mailed, MovesChargeAgainstLastPut>("C9", "PlainFlagArrayMail,AtFinalPut", "1m1p"),
+        Shipped<Word, MovesChargeAgainstLastPut>("C9", "OwnerWord,AtFinalPut", "1m1p"),
+        Busted<Keeps, MovesChargeAgainstLastPut>("C9", "busted-old-keeps-its-charge", "1m1p"),
+        Shipped<Early32, MoveAgainstReplace<TriesPageLock>>("C10", "FlagArray16,AtUnmap32", "1m1r"),
+        Shipped<Plain, MoveAgainstReplace<TriesPageLock>>("C10", "PlainFlagArray,AtFinalPut", "1m1r"),
+        Shipped<Word, MoveAgainstReplace<TriesPageLock>>("C10", "OwnerWord,AtFinalPut", "1m1r"),
+        Busted<Plain, MoveAgainstReplace<MovesUnlocked>>("C10", "busted-no-page-lock", "1m1r"),
+        Shipped<WordPinned, LastPutAgainstRemove>("C11", "OwnerWord,AtFinalPut,PinPerPage", "1p1d", heavy: true),
+        Busted<WordPutsFirst, LastPutAgainstRemove>("C11", "busted-put-before-flush", "1p1d"),
+        Shipped<WordPinned, SwapOutAgainstRemove>("C13", "OwnerWord,AtFinalPut,PinPerPage", "1s1d"),
+        Busted<WordRecordsNobody, SwapOutAgainstRemove>("C13", "busted-record-nobody", "1s1d"),
+        Shipped<Early32, StatAgainstMove<WaitsForReaders>>("C15", "FlagArray16,AtUnmap32", "1m1s"),
+        Shipped<Word, StatAgainstMove<WaitsForReaders>>("C15", "OwnerWord,AtFinalPut", "1m1s"),
+        Busted<Word, StatAgainstMove<DoesNotWaitForReaders>>("C15", "busted-no-grace-period", "1m1s"),
+        Shipped<Plain, MigrateAgainstReplace<AcceptsNoOwner>>("C16", "PlainFlagArray,AtFinalPut", "1r1m"),
+        Shipped<Word, MigrateAgainstReplace<AcceptsNoOwner>>("C16", "OwnerWord,AtFinalPut", "1r1m"),
+        Busted<Word, MigrateAgainstReplace<InsistsOnOwner>>("C16", "busted-insists-on-an-owner", "1r1m"),
+        Shipped<Plain, FinalPutAgainstCatch<N1>>("final-put", "PlainFlagArray,AtFinalPut", "1p1c"),
+        Shipped<Word, FinalPutAgainstCatch<N1>>("final-put", "OwnerWord,AtFinalPut", "1p1c"),
+        Shipped<Mailed, FinalPutAgainstCatch<N1>>("final-put", "PlainFlagArrayMail,AtFinalPut", "1p1c"),
+        Shipped<Word, FinalPutAgainstCatch<N2>>("final-put", "OwnerWord,AtFinalPut", "1p2c"),
+        Busted<WordClearsAtUnmap, FinalPutAgainstCatch<N1>>("final-put", "busted-clear-at-unmap", "1p1c"),
+        Shipped<Word, FinalPutAgainstCatch<N3>>("final-put", "OwnerWord,AtFinalPut", "1p3c", heavy: true),
+        Shipped<Word, MapAgainstUnmap<CountsByMapCount, N3>>("A16", "OwnerWord,AtFinalPut", "1u3m"),
+        Shipped<Early32, MapAgainstUnmap<CountsByMapCount, N3>>("A16", "FlagArray16,AtUnmap32", "1u3m"),
+        Shipped<Plain, Wide<MovesChargeAgainstLastPut, N4>>("C9", "PlainFlagArray,AtFinalPut", "1m3p"),
+        Shipped<Word, Wide<MovesChargeAgainstLastPut, N4>>("C9", "OwnerWord,AtFinalPut", "1m3p"),
+        Shipped<Word, Wide<StatAgainstMove<WaitsForReaders>, N3>>("C15", "OwnerWord,AtFinalPut", "1m2s", heavy: true),
+        Shipped<Early32, EmptyAgainstIsolate>("residents", "MoveToParent,FlagArray16", "1o1i"),
+        Shipped<Empty27, EmptyAgainstIsolate>("residents", "ForceEmpty,FlagArray16", "1o1i"),
+        Shipped<Early29, TwoSwapIns>("swap-in", "FlagArray16,AtUnmap29", "2f"),
+        Shipped<Word, TwoSwapIns>("swap-in", "OwnerWord,AtFinalPut", "2f"),
+        Shipped<Word, TwoReads>("file-read", "OwnerWord,AtFinalPut", "2r"),
+        Shipped<Objects27, InsertAgainstUnmap<InsertsUnderLock>>("insert-page", "BitSpinlock,TwinListsAsync,AtUnmap27", "1i1u"),
+        Busted<Objects27, InsertAgainstUnmap<ChargesAfterMapping>>("insert-page", "busted-charge-after-mapping", "1i1u"),
+    ];
+
+    private static Case Shipped<TC, T>(string id, string design, string shape, bool heavy = false) where TC : struct, IMemoryController where T : struct, IPageScript =>
+        Case.Of<PageCase<TC, T>>(id, design, shape, heavy: heavy, nulls: Nulls);
+
+    private static Case Busted<TC, T>(string id, string design, string shape, string note = "") where TC : struct, IMemoryController where T : struct, IPageScript =>
+        Case.Of<PageCase<TC, T>>(id, design, shape, Expect.Broken, nulls: Nulls, note: note);
+}
