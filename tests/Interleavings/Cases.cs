@@ -19,6 +19,7 @@ internal static class Cases
         .. LifeCases.All,
         .. LocklessCases.All,
         .. UnchargeCases.All,
+        .. ZoneCases.All,
         .. LitmusCases.All,
     ];
 

@@ -29,6 +29,8 @@ internal sealed class Coverage
         ("Accounting/Audit.cs", "compares books at rest"),
         ("Accounting/AuditPageCgroup.cs", "compares books at rest"),
         ("Accounting/AuditSwap.cs", "compares books at rest"),
+        ("Accounting/Rules/CounterRules.cs", "rules of the conformance suite, on one CPU"),
+        ("Accounting/Rules/PageCgroupRules.cs", "rules of the conformance suite, on one CPU"),
         ("Accounting/Kmem/KmemBooks.cs", "compares books at rest"),
         ("Accounting/Kmem/DyingGroups.cs", "reports at rest"),
         ("Accounting/Lru/SlicePlan.cs", "set-up"),

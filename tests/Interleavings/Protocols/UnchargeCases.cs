@@ -115,6 +115,8 @@ internal static class UnchargeCases
         Shipped<Early29, TwoSwapIns>("swap-in", "FlagArray16,AtUnmap29", "2f"),
         Shipped<Word, TwoSwapIns>("swap-in", "OwnerWord,AtFinalPut", "2f"),
         Shipped<Word, TwoReads>("file-read", "OwnerWord,AtFinalPut", "2r"),
+        Shipped<Word, FaultAgainstTruncate>("file-truncate", "OwnerWord,AtFinalPut", "1f1t"),
+        Shipped<Early32, FaultAgainstTruncate>("file-truncate", "FlagArray16,AtUnmap32", "1f1t"),
         Shipped<Objects27, InsertAgainstUnmap<InsertsUnderLock>>("insert-page", "BitSpinlock,TwinListsAsync,AtUnmap27", "1i1u"),
         Busted<Objects27, InsertAgainstUnmap<ChargesAfterMapping>>("insert-page", "busted-charge-after-mapping", "1i1u"),
     ];

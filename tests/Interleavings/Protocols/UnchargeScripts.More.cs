@@ -291,3 +291,28 @@ internal readonly unsafe struct TwoReads : IPageScript
         if (TC.Usage(w.A, CounterKind.Memory) != 1) Bug.Fail("usage of the group of one page", TC.Usage(w.A, CounterKind.Memory));
     }
 }
+
+/// <summary>A file page is faulted in while its file is truncated: afterwards it is mapped and cached, or neither.</summary>
+internal readonly unsafe struct FaultAgainstTruncate : IPageScript
+{
+    public static void Setup<TC>(ref PageWorld w) where TC : struct, IMemoryController
+    {
+        w.Mm = w.Box.Space(w.A, 2, "mm");
+        if (!FileSpace.TryMap(w.File, w.Mm, 0, 0, 2)) Bug.Fail("setup: map");
+        w.Box.Charged<TC>(0, w.A, anon: false);
+        AtomicInt.Init(&w.Page->RefCount, 0);
+        if (!PageCache.TryAdd(w.Box[0], w.File, 0, w.Page)) Bug.Fail("setup: page cache");
+    }
+
+    public static void Body<TC>(in ThisCpu cpu, int index, in PageWorld w) where TC : struct, IMemoryController
+    {
+        if (index == 1) MmFile.Truncate<TC>(cpu, w.File, 0, 1);
+        else if (MmFile.Fault<TC>(cpu, w.Mm, 0, w.File, 0, write: false) == FaultResult.Mapped) Mm.LruAddDrain<TC>(cpu);
+    }
+
+    public static void Final<TC>(in PageWorld w) where TC : struct, IMemoryController
+    {
+        Page* page = GuardedPtr<Page>.Get(MmStruct.Entry(w.Mm, 0));
+        if (page != null && PageMapping.FileOf(page) != w.File) Bug.Fail("the page that is mapped belongs to no file");
+    }
+}
