@@ -2,7 +2,7 @@
 namespace MemcgNative.Tests.Interleavings;
 
 /// <summary>A race of the mails and of what came after them.</summary>
-/// <param name="Id">A: page_cgroup 2008, B: books 2012, C: uncharge 2014, D: kmem 2014, E: mem_cgroup_ptr 2019, F: counters and stocks, G: reparenting, H: mainline, S: counters.</param>
+/// <param name="Id">A: page_cgroup 2008, B: books 2012, C: uncharge 2014, D: kmem 2014, E: mem_cgroup_ptr 2019, F, S: counters and stocks, G: reparenting, H: mainline.</param>
 /// <param name="Title">What goes wrong.</param>
 /// <param name="Source">Where it comes from: S in the source mail, T in its thread, M in mainline's history, K from memory, D derived: a hypothesis to be tried.</param>
 /// <param name="NotShown">Why no schedule and no store buffer can show it here.</param>
@@ -28,7 +28,7 @@ internal static class Races
         new("A11", "list operation with a stale zone info after a move", "TD"),
         new("A12", "two faults charge one swap-cache page", "T"),
         new("A13", "reader barrier on the wrong side", "M",
-            NotShown: "not showable under SC or TSO: it needs two loads of one CPU out of order, which x86 does not do and a marked access of .NET forbids on arm64; the shape is litmus MP"),
+            NotShown: "not showable under SC or TSO: it needs two loads of one CPU out of order; x86 has none, .NET's marked accesses have none on arm64 (litmus MP)"),
         new("A14", "recharge while still linked to the old group", "M"),
         new("A15", "lock order against interrupts", "M"),
         new("A16", "flag maintained beside a counter", "M"),

@@ -18,7 +18,8 @@ internal readonly unsafe struct UnlockedEnter : IPageCgroupDesign
     public static void InitMemcg(Memcg* memcg) { }
     public static void InitCpu(CpuArea* area) { }
     public static void InitNode(AccountingNode* node) { }
-    public static bool Commit<TLru>(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon) where TLru : struct, ILruDesign => BitSpinlock<BitLock>.Commit<TLru>(cpu, page, memcg, anon);
+    public static bool Commit<TLru>(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon) where TLru : struct, ILruDesign =>
+        BitSpinlock<BitLock>.Commit<TLru>(cpu, page, memcg, anon);
     public static bool TryClear<TLru>(in ThisCpu cpu, Page* page, UnchargeType type, out Memcg* owner, out ClearedCharge charge) where TLru : struct, ILruDesign =>
         BitSpinlock<BitLock>.TryClear<TLru>(cpu, page, type, out owner, out charge);
     public static Memcg* OwnerOf(in ThisCpu cpu, Page* page, out bool used) => BitSpinlock<BitLock>.OwnerOf(cpu, page, out used);

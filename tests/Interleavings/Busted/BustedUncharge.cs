@@ -192,7 +192,8 @@ internal readonly unsafe struct GuessesByMapCount : IUnchargeDesign
         AtUnmap<Early2629>.OnSwapCacheDeleted<TC>(cpu, page, entry, AtomicInt.Load(&page->MapCount) != 0);
     public static void OnSwapOut<TC>(in ThisCpu cpu, Page* page, SwapEntry entry) where TC : struct, IMemoryController { }
     public static bool OnMigratePrepare<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => AtUnmap<Early2629>.OnMigratePrepare<TC>(cpu, old, page);
-    public static void OnMigrateEnd<TC>(in ThisCpu cpu, Page* old, Page* page, bool ok) where TC : struct, IMemoryController => AtUnmap<Early2629>.OnMigrateEnd<TC>(cpu, old, page, ok);
+    public static void OnMigrateEnd<TC>(in ThisCpu cpu, Page* old, Page* page, bool ok) where TC : struct, IMemoryController =>
+        AtUnmap<Early2629>.OnMigrateEnd<TC>(cpu, old, page, ok);
     public static void OnMigrated<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController { }
     public static void OnReplaced<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => AtUnmap<Early2629>.OnReplaced<TC>(cpu, old, page);
     public static void OnBatchBegin(in ThisCpu cpu) { }

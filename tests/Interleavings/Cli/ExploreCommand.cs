@@ -22,7 +22,8 @@ internal static class ExploreCommand
         IReadOnlyList<Case> cases = a.All ? Cases.All : Cases.Find(a.Case!, a.Design, a.Model);
         if (cases.Count == 0)
         {
-            error.WriteLine($"memcgnative: explore: no case '{a.Case}'{(a.Design is null && a.Model is null ? "" : $" with -M {a.Design ?? a.Model!.ToString()}")}; all of them: memcgnative explore --list");
+            string? design = a.Design ?? a.Model?.ToString();
+            error.WriteLine($"memcgnative: explore: no case '{a.Case}'{(design is null ? "" : $" with -M {design}")}; all of them: memcgnative explore --list");
             return Usage;
         }
         int worst = Exhausted;

@@ -110,7 +110,8 @@ internal sealed unsafe class Case
         where T : struct, ICase =>
         new(id, design, shape, expect, &Thunks<T>.Setup, &Thunks<T>.Body, &Thunks<T>.Final, &Thunks<T>.Irq)
         {
-            Nulls = nulls, Note = note, Scenario = typeof(T), Heavy = heavy, Cpus = T.Cpus, Interrupts = T.Interrupts, LocksAsCode = T.LocksAsCode, PlainIsMarked = T.PlainIsMarked, ChecksLeaks = T.ChecksLeaks, ChecksUninitialised = T.ChecksUninitialised,
+            Nulls = nulls, Note = note, Scenario = typeof(T), Heavy = heavy, Cpus = T.Cpus, Interrupts = T.Interrupts, LocksAsCode = T.LocksAsCode,
+                PlainIsMarked = T.PlainIsMarked, ChecksLeaks = T.ChecksLeaks, ChecksUninitialised = T.ChecksUninitialised,
         };
 
     public void CallSetup() => setup();

@@ -78,7 +78,7 @@ internal static class Explorer
         {
             var result = new ExploreResult(verdict, executions, asleep, steps, depth, Stopwatch.GetElapsedTime(started));
             if (!result.Failed && search != Search.Replay) return result;
-            return result with { Message = Names.Readable(Run.Message), Site = Sites.Name(Run.FaultSite), Schedule = Schedule.OfLastExecution(Case.Name, o.Memory),
+            return result with { Message = Names.Readable(Run.Message), Site = Sites.Name(Run.FaultSite), Schedule = o.Replay ?? Schedule.OfLastExecution(Case.Name, o.Memory),
                 Table = Table.OfLastExecution() };
         }
     }

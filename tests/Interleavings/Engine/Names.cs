@@ -44,7 +44,8 @@ internal static partial class Names
         if (at <= 0) return v.ToString(System.Globalization.CultureInfo.InvariantCulture);
         foreach (Block b in blocks)
             if (b.Offset == at || (b.Type is { } t && at > b.Offset && at < b.Offset + b.Bytes && (at - b.Offset) % RuntimeHelpers.SizeOf(t.TypeHandle) == 0))
-                return "&" + b.Name + (b.Type is null || b.Bytes == RuntimeHelpers.SizeOf(b.Type.TypeHandle) ? "" : $"[{(at - b.Offset) / RuntimeHelpers.SizeOf(b.Type.TypeHandle)}]");
+                return "&" + b.Name + (b.Type is null || b.Bytes == RuntimeHelpers.SizeOf(b.Type.TypeHandle)
+                    ? "" : $"[{(at - b.Offset) / RuntimeHelpers.SizeOf(b.Type.TypeHandle)}]");
         return "&" + Of(at, 1);
     }
 
@@ -52,7 +53,8 @@ internal static partial class Names
     public static string Readable(string message) => Pointer().Replace(message, m =>
     {
         bool hex = m.Value.Any(char.IsAsciiLetterLower);
-        return long.TryParse(m.Value, hex ? System.Globalization.NumberStyles.HexNumber : System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out long v)
+        return long.TryParse(m.Value, hex ? System.Globalization.NumberStyles.HexNumber : System.Globalization.NumberStyles.None,
+            System.Globalization.CultureInfo.InvariantCulture, out long v)
             && Arena.PointsAt(v) > 0 ? Value(v) : m.Value;
     });
 

@@ -2,49 +2,64 @@
 using MemcgNative.Accounting;
 using MemcgNative.Native;
 using Word = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
+        MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
     MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
 using WordPinned = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
+        MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
     MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage, MemcgNative.Accounting.NoKmem>;
 using WordClearsAtUnmap = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
+        MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
     MemcgNative.Tests.Interleavings.BustedAtFinalPut<MemcgNative.Tests.Interleavings.ClearsAtUnmap>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
 using WordPutsFirst = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
+        MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
     MemcgNative.Tests.Interleavings.BustedAtFinalPut<MemcgNative.Tests.Interleavings.PutsBeforeFlush>, MemcgNative.Accounting.PinPerPage, MemcgNative.Accounting.NoKmem>;
 using WordRecordsNobody = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
+        MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
     MemcgNative.Tests.Interleavings.BustedAtFinalPut<MemcgNative.Tests.Interleavings.RecordsNobody>, MemcgNative.Accounting.PinPerPage, MemcgNative.Accounting.NoKmem>;
 using Plain = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.PlainFlagArray<MemcgNative.Accounting.Plain317>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.PlainFlagArray<MemcgNative.Accounting.Plain317>,
+        MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
     MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
 using Mailed = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.PlainFlagArray<MemcgNative.Accounting.PlainAsMailed>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.PlainFlagArray<MemcgNative.Accounting.PlainAsMailed>,
+        MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
     MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
 using Keeps = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.PlainFlagArray<MemcgNative.Tests.Interleavings.KeepsCharge>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.PlainFlagArray<MemcgNative.Tests.Interleavings.KeepsCharge>,
+        MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
     MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
 using Early32 = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16, MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16,
+        MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
     MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early32>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
 using Early29 = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16, MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16,
+        MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
     MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early2629>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
 using Early29Guesses = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16, MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16,
+        MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
     MemcgNative.Tests.Interleavings.GuessesByMapCount, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
 using Early27 = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16, MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16,
+        MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
     MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early2627>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
 using Empty27 = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16, MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16,
+        MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
     MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early2627>, MemcgNative.Accounting.ForceEmpty, MemcgNative.Accounting.NoKmem>;
 using Twin29 = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry40, MemcgNative.Native.BitLock>, MemcgNative.Accounting.TwinLists<MemcgNative.Accounting.Sync, MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry40,
+        MemcgNative.Native.BitLock>, MemcgNative.Accounting.TwinLists<MemcgNative.Accounting.Sync, MemcgNative.Native.TestAndSetLock>,
     MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early2629>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
 using Objects27 = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.BitSpinlock<MemcgNative.Native.BitLock>, MemcgNative.Accounting.TwinLists<MemcgNative.Accounting.Async, MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.BitSpinlock<MemcgNative.Native.BitLock>,
+        MemcgNative.Accounting.TwinLists<MemcgNative.Accounting.Async, MemcgNative.Native.TestAndSetLock>,
     MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early2627>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
 
 namespace MemcgNative.Tests.Interleavings;

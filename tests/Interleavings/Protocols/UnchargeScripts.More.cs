@@ -158,7 +158,8 @@ internal readonly unsafe struct ReclaimAgainst<TZap> : IPageScript where TZap : 
         for (int e = 0; e < SwapEntries; e++)
         {
             var entry = new SwapEntry(e);
-            bool named = (Guarded<byte>.Get(SwapDevice.Uses(w.Swap, entry)) & ~SwapDevice.HasCache) != 0, cached = GuardedPtr<Page>.Get(SwapDevice.CacheSlot(w.Swap, entry)) != null;
+            bool named = (Guarded<byte>.Get(SwapDevice.Uses(w.Swap, entry)) & ~SwapDevice.HasCache) != 0, cached = GuardedPtr<Page>.Get(SwapDevice.CacheSlot(w.Swap,
+                entry)) != null;
             if (named && !cached && SwapRecord.Id(w.Swap, entry) == 0) Bug.Fail("an entry is in use and nobody pays for it (entry)", e);
         }
     }

@@ -321,6 +321,7 @@ internal readonly unsafe struct InsertAgainstUnmap<TRule> : IPageScript where TR
     public static void Final<TC>(in PageWorld w) where TC : struct, IMemoryController
     {
         TC.OwnerOf(w.Box[0], w.Fresh, out bool used);
-        if (used != (AtomicInt.Load(&w.Fresh->MapCount) > 0)) Bug.Fail("a device page is charged if and only if it is mapped (charged, mapcount)", used ? 1 : 0, AtomicInt.Load(&w.Fresh->MapCount));
+        if (used != (AtomicInt.Load(&w.Fresh->MapCount) > 0)) Bug.Fail("a device page is charged if and only if it is mapped (charged, mapcount)", used
+            ? 1 : 0, AtomicInt.Load(&w.Fresh->MapCount));
     }
 }

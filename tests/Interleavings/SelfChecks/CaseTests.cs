@@ -54,8 +54,10 @@ public class CaseTests(ITestOutputHelper output)
 
     [Fact]
     public void Every_case_with_the_id_of_a_race_is_one_of_the_list() =>
-        Assert.Empty(Cases.All.Select(c => c.Id).Where(id => id.Length is 2 or 3 && char.IsAsciiLetterUpper(id[0]) && char.IsAsciiDigit(id[1])).Except(Races.All.Select(r => r.Id)));
+        Assert.Empty(Cases.All.Select(c => c.Id).Where(id => id.Length is 2 or 3 && char.IsAsciiLetterUpper(id[0]) && char.IsAsciiDigit(id[1])).Except(Races.All.Select(r =>
+            r.Id)));
 
     [Fact]
-    public void The_list_of_shapes_to_be_exhausted_only_grows() => Assert.Equal(ShapeList.Expected().Select(c => c.Name).Order(StringComparer.Ordinal), ShapeList.Read().Order(StringComparer.Ordinal));
+    public void The_list_of_shapes_to_be_exhausted_only_grows() => Assert.Equal(ShapeList.Expected().Select(c =>
+        c.Name).Order(StringComparer.Ordinal), ShapeList.Read().Order(StringComparer.Ordinal));
 }
