@@ -37,10 +37,7 @@ internal static class CommandTree
             r => Experiment(context, r, new ScenarioReader(r, o, context.Environment).Sweep(r.GetValue(optional))));
         sweep.Arguments.Add(optional);
         root.Subcommands.Add(sweep);
-        Command conform = Make("conform", "scenario files and rules: the port, and the kernel beside it",
-            [ConformCommand.On, ConformCommand.Diff, ConformCommand.List, ConformCommand.Language, ConformCommand.Show, o.Model], r => new ConformCommand(context).Run(r));
-        conform.Arguments.Add(ConformCommand.Files);
-        root.Subcommands.Add(conform);
+        foreach (Command command in KernelCommands.Of(o, context)) root.Subcommands.Add(command);
         var what = new Argument<string?>("what") { Description = "eras, axes, workloads or presets (default: all)", Arity = ArgumentArity.ZeroOrOne };
         Command list = Make("list", "eras, axes, workloads, presets", [o.Format], r => new ListCommand(context).Run(r, r.GetValue(what)));
         list.Arguments.Add(what);

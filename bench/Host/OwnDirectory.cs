@@ -20,6 +20,12 @@ internal sealed class OwnDirectory
     /// <summary>Where it is, for messages and for tools that want a path.</summary>
     public string Path => directory.Path;
 
+    /// <summary>Inode of the directory: the number by which the kernel's events name a group.</summary>
+    public ulong Inode => directory.Identity.Inode;
+
+    /// <summary>rmdir of a group that <see cref="Make(string)"/> made below this one, before its time; the errno, or 0.</summary>
+    public int TryRemove(string name) => directory.TryRemove(name);
+
     /// <summary>A group below this one.</summary>
     public OwnDirectory Make(string name) => Make(journal, kind, directory, name);
 

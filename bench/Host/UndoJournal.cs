@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Globalization;
 using System.Runtime.Versioning;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -51,7 +50,7 @@ internal sealed class UndoJournal : IDisposable
     /// <summary>memcgnative.PID.NONCE, the name of everything at the top of a hierarchy.</summary>
     public string TopName => string.Create(CultureInfo.InvariantCulture, $"memcgnative.{pid}.{Nonce}");
 
-    public static string NewNonce() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
+    public static string NewNonce() => Guid.NewGuid().ToString("N")[..16]; // from the kernel's random numbers, and without OpenSSL, which a small guest does not have
 
     public static string PathOf(int supervisor, string nonce) =>
         System.IO.Path.Combine(Directory, string.Create(CultureInfo.InvariantCulture, $"{supervisor}.{nonce}.undo"));

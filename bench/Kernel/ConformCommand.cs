@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.CommandLine;
+using System.Globalization;
 using MemcgNative.Accounting;
 using MemcgNative.Native;
 
@@ -17,6 +18,7 @@ internal sealed class ConformCommand(CommandContext context)
     };
 
     public static readonly Option<string?> On = new("--on") { HelpName = "port|kernel|port,kernel", Description = "where to run them (default port)" };
+    public static readonly Option<string?> Random = new("--random") { HelpName = "N", Description = "N scenarios made from --seed; what disagrees is made small and printed" };
     public static readonly Option<bool> Diff = new("--diff") { Description = "a table in place of KTAP: step, expected, port, kernel, tolerance" };
     public static readonly Option<bool> List = new("--list") { Description = "name the scenarios that are part of the program" };
     public static readonly Option<bool> Language = new("--language") { Description = "how a scenario file is written" };
@@ -32,10 +34,25 @@ internal sealed class ConformCommand(CommandContext context)
             return ExitCode.Done;
         }
         string[] files = parsed.GetValue(Files) ?? [];
-        Script[] scripts = [.. (files.Length == 0 ? ScenarioFiles.Names : files).Select(ScenarioFiles.Read)];
-        IScriptBackend[] backends = Backends(parsed);
+        int random = Count(parsed.GetValue(Random));
+        if (random > 0 && files.Length > 0) throw new UsageException("--random: makes its own scenarios; leave the files out");
+        Script[] scripts = random > 0 ? [] : [.. (files.Length == 0 ? ScenarioFiles.Names : files).Select(ScenarioFiles.Read)];
+        string[] where = [.. (parsed.GetValue(On) ?? "port").Split(',', StringSplitOptions.TrimEntries).Select(w => OptionSet.Word("--on", w, "port", "kernel")).Distinct()];
+        IScriptBackend[] ports = where.Contains("port") ? Ports(parsed) : [];
+        if (!where.Contains("kernel")) return random > 0 ? RunRandom(parsed, random, ports) : RunFiles(parsed, scripts, ports, rules: files.Length == 0);
+        return Supervised.Run(context, host =>
+        {
+            if (!OperatingSystem.IsLinux()) return ExitCode.NotHere;
+            using var kernel = new KernelBackend(host, reuse: random > 0, context.Environment.Stop);
+            IScriptBackend[] both = [.. ports, kernel];
+            return random > 0 ? RunRandom(parsed, random, both) : RunFiles(parsed, scripts, both, rules: false);
+        });
+    }
+
+    private int RunFiles(ParseResult parsed, Script[] scripts, IScriptBackend[] backends, bool rules)
+    {
         var results = new List<ConformResult>();
-        if (files.Length == 0) results.AddRange(RuleBook.All.Select(c => new ConformResult($"{c.Rule} on {c.DesignName}: {c.Sentence}", null, c.Run())));
+        if (rules) results.AddRange(RuleBook.All.Select(c => new ConformResult($"{c.Rule} on {c.DesignName}: {c.Sentence}", null, c.Run())));
         bool table = parsed.GetValue(Diff);
         foreach (Script script in scripts)
         {
@@ -47,6 +64,29 @@ internal sealed class ConformCommand(CommandContext context)
         return Summary(results, parsed.GetValue(context.Options.Quiet));
     }
 
+    private int RunRandom(ParseResult parsed, int count, IScriptBackend[] backends)
+    {
+        ulong seed = parsed.GetValue(context.Options.Seed) is { } text ? SeedText.Parse(text) : (ulong)Environment.TickCount64;
+        bool quiet = parsed.GetValue(context.Options.Quiet);
+        void Progress(int done)
+        {
+            if (!quiet && done % 50 == 0) context.Error.WriteLine($"conform: {done} of {count}");
+        }
+        RandomConformance.Outcome outcome = RandomConformance.Run(seed, count, Environment.ProcessorCount, backends, Progress, context.Environment.Stop);
+        foreach ((ulong one, string file, IReadOnlyList<ScriptRun> runs) in outcome.Failures)
+        {
+            context.Out.WriteLine(file);
+            ConformReport.Diff(ScriptParser.Parse($"random-{one}", file), runs, context.Out);
+        }
+        context.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{outcome.Ran} random scenarios from seed {SeedText.Format(seed)} on {string.Join(" and ", backends.Select(b => b.Name))}: {outcome.Failures.Count} disagree"));
+        return outcome.Failures.Count > 0 ? ExitCode.Broken : ExitCode.Done;
+    }
+
+    private static int Count(string? text) => text is null ? 0
+        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n is > 0 and <= 1_000_000 ? n
+        : throw new UsageException($"--random: '{text}' is not a number of scenarios from 1 to 1000000");
+
     private int Summary(List<ConformResult> results, bool quiet)
     {
         int failed = results.Count(r => r.Failed), skipped = results.Count(r => r.Run?.Skip is not null);
@@ -55,23 +95,11 @@ internal sealed class ConformCommand(CommandContext context)
         return skipped == results.Count ? ExitCode.NotHere : ExitCode.Done;
     }
 
-    private IScriptBackend[] Backends(ParseResult parsed)
+    private IScriptBackend[] Ports(ParseResult parsed)
     {
         Model[] models = [.. (parsed.GetValue(context.Options.Model) is { Length: > 0 } asked ? asked : [DefaultModel]).Select(Model.Parse)];
         if (models.FirstOrDefault(m => Eras.WhyNot(m) is not null) is { } bad) throw new UsageException($"--model: {Eras.WhyNot(bad)}");
-        var backends = new List<IScriptBackend>();
-        foreach (string where in (parsed.GetValue(On) ?? "port").Split(',', StringSplitOptions.TrimEntries))
-        {
-            switch (OptionSet.Word("--on", where, "port", "kernel"))
-            {
-                case "port":
-                    backends.AddRange(models.Select(m => new PortBackend(m)));
-                    break;
-                default:
-                    throw new UsageException("--on kernel: not built", ofThisMachine: true);
-            }
-        }
-        return [.. backends];
+        return [.. models.Select(m => new PortBackend(m))];
     }
 
     private static int Print(TextWriter to, string name)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Globalization;
 using MemcgNative.Accounting;
+using MemcgNative.Native;
 
 namespace MemcgNative.Bench;
 
@@ -21,6 +22,13 @@ internal sealed record StockSize(int Batch, int Groups, int Vector)
 
     /// <summary>Of a kernel by its release: batch 64 from 6.1, seven slots from 6.16, vectors of 31 from 6.10.</summary>
     public static StockSize Of(Version kernel) => new(kernel >= new Version(6, 1) ? 64 : 32, kernel >= new Version(6, 16) ? 7 : 1, kernel >= new Version(6, 10) ? 31 : 15);
+
+    /// <summary>"6.18.44-fc" is 6.18.44.</summary>
+    public static Version ReleaseOf(string release)
+    {
+        string digits = new([.. release.TakeWhile(static c => char.IsAsciiDigit(c) || c == '.')]);
+        return Version.TryParse(digits.Trim('.'), out Version? v) ? v : throw new UsageException($"kernel: the release '{release}' has no number", ofThisMachine: true);
+    }
 
     /// <summary>Pages that may be counted and belong to nothing, on cpus CPUs, below a group with so many groups that paid.</summary>
     public long Slack(int cpus, int groups) => (long)Batch * cpus * Math.Min(groups, Groups);

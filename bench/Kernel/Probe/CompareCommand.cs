@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.CommandLine;
+using System.Globalization;
+using MemcgNative.Native;
+
+namespace MemcgNative.Bench;
+
+/// <summary>
+/// `kernel compare`: shapes of kernel and port side by side. Speeds are never set against each other: the port charges a frame, the kernel
+/// also faults, zeroes and maps it.
+/// </summary>
+internal sealed class CompareCommand(CommandContext context)
+{
+    /// <summary>Fewer numbers of CPUs than this and a curve through them is anything.</summary>
+    private const int FitNeeds = 5;
+
+    public static readonly Argument<string[]> Files = new("file") { Description = "results of sweep (port) and of kernel probe", Arity = ArgumentArity.OneOrMore };
+    public static readonly Option<string[]?> Import = new("--import") { HelpName = "FILE", Description = "also a CSV of will-it-scale or a stats.json of lkp" };
+
+    public int Run(ParseResult parsed)
+    {
+        Curve[] curves = [.. (parsed.GetValue(Files) ?? []).Concat(parsed.GetValue(Import) ?? []).SelectMany(CurveFiles.Read)];
+        if (curves.Length == 0)
+            throw new UsageException("kernel compare: the files hold no throughput; make some with: memcgnative sweep -o sweep, memcgnative kernel probe -o probe");
+        Write(curves, context.Out);
+        return ExitCode.Done;
+    }
+
+    public static void Write(IReadOnlyList<Curve> curves, TextWriter to)
+    {
+        CultureInfo c = CultureInfo.InvariantCulture;
+        to.WriteLine("Shapes, not speeds: each curve against its own first point. The port charges a frame; the kernel also faults, zeroes and maps it.");
+        int[] cpus = [.. curves.SelectMany(x => x.Throughput.Keys).Distinct().Order()];
+        int width = curves.Max(x => x.Name.Length), what = curves.Max(x => x.What.Length);
+        to.WriteLine($"{"".PadRight(width)}  {"".PadRight(what)}  {string.Join("  ", cpus.Select(n => string.Create(c, $"{n + " CPU",7}")))}");
+        foreach (Curve curve in curves)
+        {
+            IEnumerable<string> cells = cpus.Select(n => double.IsNaN(curve.SpeedUp(n)) ? "      -" : string.Create(c, $"{curve.SpeedUp(n),7:0.00}"));
+            to.WriteLine($"{curve.Name.PadRight(width)}  {curve.What.PadRight(what)}  {string.Join("  ", cells)}");
+        }
+        foreach (var same in curves.GroupBy(x => x.What).Where(g => g.Count() > 1))
+            foreach (int n in cpus.Where(n => same.All(x => x.Throughput.ContainsKey(n))))
+                Order([.. same], same.Key, n, to);
+        int most = curves.Max(x => x.Throughput.Count);
+        to.WriteLine(most >= FitNeeds ? "fit: sigma, kappa and knee of each curve: memcgnative sweep prints them"
+            : $"fit: none, {most} number(s) of CPUs; it needs {FitNeeds} that the machine owns");
+    }
+
+    /// <summary>Who is fastest within one side; between the two sides there is no order.</summary>
+    private static void Order(Curve[] same, string what, int cpus, TextWriter to)
+    {
+        foreach (var side in same.GroupBy(x => x.Name.Split(' ')[0]).Where(g => g.Count() > 1))
+        {
+            Curve[] order = [.. side.OrderByDescending(x => x.Throughput[cpus])];
+            string ratios = string.Join(" > ", order.Select(x =>
+                string.Create(CultureInfo.InvariantCulture, $"{x.Name[(side.Key.Length + 1)..]} ({x.Throughput[cpus] / order[0].Throughput[cpus]:0.00})")));
+            to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"order of {side.Key}, {what}, {cpus} CPU(s): {ratios}"));
+        }
+    }
+}

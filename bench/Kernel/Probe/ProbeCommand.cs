@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.CommandLine;
+using System.Globalization;
+using System.Runtime.Versioning;
+using System.Text.Json;
+using MemcgNative.Native;
+
+namespace MemcgNative.Bench;
+
+/// <summary>`kernel probe`: what charging costs the running kernel, by loops inside and outside of groups of ours.</summary>
+internal sealed class ProbeCommand(CommandContext context)
+{
+    private static readonly TimeSpan defaultBatch = TimeSpan.FromMilliseconds(20);
+
+    public int Run(ParseResult parsed)
+    {
+        OptionSet o = context.Options;
+        Topology topology = context.Environment.Topology();
+        CpuId[] cpus = [.. CpuList.Parse(parsed.GetValue(o.Cpus) ?? "all", topology)];
+        int[] counts = parsed.GetValue(o.Threads) is { } text ? ThreadLadder.Parse(text, cpus.Length) : ThreadLadder.Default(cpus.Length);
+        int rounds = Rounds(parsed.GetValue(o.Reps));
+        TimeSpan batch = parsed.GetValue(o.Duration) is { } d ? DurationText.Parse("--duration", d) : defaultBatch;
+        ulong seed = parsed.GetValue(o.Seed) is { } s ? SeedText.Parse(s) : (ulong)Environment.TickCount64;
+        string format = OptionSet.Word("--format", parsed.GetValue(o.Format), "table", "json");
+        ResultFile? file = parsed.GetValue(o.Out) is { } name && name != "-" ? ResultFile.Open(name) : null;
+        return Supervised.Run(context, host =>
+        {
+            if (!OperatingSystem.IsLinux()) return ExitCode.NotHere;
+            ProbeResult result = Probe(host, [.. cpus.Take(counts.Max()).Select(c => c.Value)], counts, rounds, batch, seed);
+            string json = JsonSerializer.Serialize(result, ProbeJson.Default.ProbeResult);
+            file?.Write(json + "\n");
+            if (format == "json") context.Out.WriteLine(json);
+            else Table(result, context.Out);
+            return ExitCode.Done;
+        });
+    }
+
+    [SupportedOSPlatform("linux")]
+    private ProbeResult Probe(HostChanges host, int[] cpus, int[] counts, int rounds, TimeSpan batch, ulong seed)
+    {
+        CgroupHost cgroups = CgroupHost.Find();
+        OwnDirectory top = host.MakeGroup(cgroups.Parent);
+        if (cgroups.V2) top.Write("cgroup.subtree_control", "+memory");
+        using var probe = new KernelProbe(top, cgroups.V2, cpus, batch, seed);
+        IReadOnlyList<ProbeSeries> series = probe.Run(counts, rounds, _ => { }, context.Environment.Stop);
+        return new ProbeResult
+        {
+            Kernel = SystemFacts.KernelRelease, Cgroup = cgroups.Version, Seed = SeedText.Format(seed), CpusHere = Environment.ProcessorCount,
+            Started = DateTime.UtcNow.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture),
+            LevelsHere = cgroups.Parent[cgroups.Mount.TrimEnd('/').Length..].Count(c => c == '/'), BatchNs = (long)batch.TotalNanoseconds,
+            Series = [.. series.Select(x => new ProbeSeriesModel(x.Loop, x.Place, x.Cpus, [.. x.OpsPerSecond], x.Median, x.Spread * 100))],
+        };
+    }
+
+    private static int Rounds(string? text) => text is null ? 15
+        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n is > 0 and <= 1000 ? n
+            : throw new UsageException($"--reps: '{text}' is not a number from 1 to 1000");
+
+    /// <summary>Ratios are taken inside a round, then the median over rounds: what else ran fell on both.</summary>
+    public static void Table(ProbeResult result, TextWriter to)
+    {
+        CultureInfo c = CultureInfo.InvariantCulture;
+        to.WriteLine(string.Create(c, $"kernel {result.Kernel}, cgroup {result.Cgroup}, this process {result.LevelsHere} level(s) deep; "
+            + $"seed {result.Seed}; cost against where this process is"));
+        to.WriteLine("loop        CPUs      here        spread   depth 1           depth 3           depth 5");
+        foreach (var group in result.Series.GroupBy(s => (s.Loop, s.Cpus)))
+        {
+            ProbeSeriesModel here = group.First(s => s.Place == "here");
+            string cells = string.Join("  ", group.Where(s => s.Place != "here").Select(s => Cost(here, s)));
+            to.WriteLine(string.Create(c, $"{group.Key.Loop,-10} {group.Key.Cpus,5} {here.MedianOpsPerS / 1000,8:0} kop/s {here.SpreadPct,7:0.0} %   {cells}"));
+        }
+    }
+
+    private static string Cost(ProbeSeriesModel here, ProbeSeriesModel there)
+    {
+        double[] ratios = [.. here.OpsPerS.Zip(there.OpsPerS, (h, t) => t == 0 ? double.NaN : (h / t - 1) * 100).Order()];
+        double median = ratios[ratios.Length / 2], spread = (ratios[ratios.Length * 3 / 4] - ratios[ratios.Length / 4]) / 2;
+        return string.Create(CultureInfo.InvariantCulture, $"{median,6:+0.0;-0.0} % ±{spread,4:0.0} %  ");
+    }
+}

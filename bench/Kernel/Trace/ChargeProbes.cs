@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using System.Globalization;
+using System.Runtime.Versioning;
+using MemcgNative.Native;
+
+namespace MemcgNative.Bench;
+
+/// <summary>
+/// fprobe events on the kernel's charge path, with arguments read through its type information (BTF). They are defined in the one place all
+/// instances share, under a name with this process's number, switched on in our instance alone, and taken away at the end; what a killed
+/// process left is taken away by the next one.
+/// </summary>
+[SupportedOSPlatform("linux")]
+internal sealed class ChargeProbes : IDisposable
+{
+    private const string Prefix = "memcgnative_";
+    private readonly string definitions, system;
+
+    /// <summary>Name, function, and what is fetched. ino is the directory of the group, usage its counter at that moment.</summary>
+    public static readonly (string Name, string Where, string Fetch)[] Wanted =
+    [
+        ("try", "try_charge_memcg", "nr=nr_pages:u32 ino=memcg->css.cgroup->kn->id:u64 usage=memcg->memory.usage.counter:s64 at=memcg:u64"),
+        ("tried", "try_charge_memcg%return", "ret=$retval:s32"),
+        ("refill", "refill_stock", "nr=nr_pages:u32 ino=memcg->css.cgroup->kn->id:u64 usage=memcg->memory.usage.counter:s64 at=memcg:u64"),
+        ("refilled", "refill_stock%return", ""),
+        ("uncharge", "page_counter_uncharge", "nr=nr_pages:u64 usage=counter->usage.counter:s64 at=counter:u64"),
+        ("drain", "drain_local_stock", ""),
+        ("drained", "drain_local_stock%return", ""),
+    ];
+
+    /// <exception cref="UsageException">This kernel lets no fprobe events be made: exit 3.</exception>
+    public ChargeProbes(string tracing)
+    {
+        definitions = tracing + "/dynamic_events";
+        system = Prefix + Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
+        if (!File.Exists(definitions))
+            throw new UsageException($"record --charges: {definitions} is not there; the kernel needs CONFIG_FPROBE_EVENTS (6.5) and BTF", ofThisMachine: true);
+        RemoveStale();
+        try
+        {
+            foreach ((string name, string where, string fetch) in Wanted) Append($"f:{system}/{name} {where} {fetch}".TrimEnd());
+        }
+        catch (IOException e)
+        {
+            Dispose();
+            throw new UsageException($"record --charges: this kernel refuses an fprobe event ({e.Message.TrimEnd('.')}); it is locked down, or has no such function",
+                ofThisMachine: true);
+        }
+    }
+
+    /// <summary>What to switch on in the instance.</summary>
+    public IReadOnlyList<WantedEvent> Events =>
+    [
+        new(Event("try"), "nr", "ino", "usage", "at"), new(Event("tried")), new(Event("refill"), "nr", "ino", "usage", "at"), new(Event("refilled")),
+        new(Event("uncharge"), "nr", "usage", "at"), new(Event("drain")), new(Event("drained")),
+    ];
+
+    /// <summary>Its event as SYSTEM/NAME.</summary>
+    public string Event(string name) => $"{system}/{name}";
+
+    /// <inheritdoc/>
+    public void Dispose() => Remove(system);
+
+    private void RemoveStale()
+    {
+        foreach (string other in File.ReadLines(definitions).Where(l => l.StartsWith("f:" + Prefix, StringComparison.Ordinal))
+            .Select(l => l[2..].Split('/')[0]).Distinct().ToArray())
+            if (int.TryParse(other.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int pid) && !Directory.Exists($"/proc/{pid}")) Remove(other);
+    }
+
+    private void Remove(string of)
+    {
+        foreach ((string name, string _, string _) in Wanted)
+        {
+            try
+            {
+                Append($"-:{of}/{name}");
+            }
+            catch (IOException)
+            {
+                // was never made
+            }
+        }
+    }
+
+    private void Append(string line)
+    {
+        using var file = new FileStream(definitions, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
+        file.Write(System.Text.Encoding.ASCII.GetBytes(line + "\n"));
+    }
+}
