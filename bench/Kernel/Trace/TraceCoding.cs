@@ -20,8 +20,8 @@ internal sealed class TraceEncoder
     {
         to.Add((byte)e.Kind);
         Number(e.Cpu);
-        Number(Math.Max(0, e.TimeNs - time));
-        time = Math.Max(time, e.TimeNs);
+        Number(e.TimeNs - time);
+        time = e.TimeNs;
         switch (e.Kind)
         {
             case TraceKind.Group:

@@ -18,9 +18,9 @@ public sealed class TraceTests
     [
         new(TraceKind.Group, 0, 0, 1), new(TraceKind.Group, 0, 10, 2, 1),
         .. Enumerable.Range(0, pages).Select(i => new TraceEvent(i % 3 == 0 ? TraceKind.File : TraceKind.Anon, i % 2, 100 + i * 10, 2, i, 1)),
-        new(TraceKind.Kernel, 0, 9000, 2, pages, 4), new(TraceKind.Slab, 1, 9100, 2, pages + 1, 192),
-        new(TraceKind.Free, 1, 9200, Object: pages, Amount: 1, Second: 2), new(TraceKind.Free, 0, 9300, Object: 0, Amount: 1),
-            new(TraceKind.Free, 0, 9400, Object: pages + 1, Amount: 1),
+        new(TraceKind.Kernel, 0, 9_000_000, 2, pages, 4), new(TraceKind.Slab, 1, 9_100_000, 2, pages + 1, 192),
+        new(TraceKind.Free, 1, 9_200_000, Object: pages, Amount: 1, Second: 2), new(TraceKind.Free, 0, 9_300_000, Object: 0, Amount: 1),
+            new(TraceKind.Free, 0, 9_400_000, Object: pages + 1, Amount: 1),
         new(TraceKind.Checkpoint, 0, 10_000_000, 1, Values: new CounterValues(pages + 2, pages + 4, 3, 0, 0)),
         new(TraceKind.Checkpoint, 0, 10_000_001, 2, Values: new CounterValues(pages + 2, -1, 3, pages - (pages + 2) / 3, (pages + 2) / 3 - 1)),
         new(TraceKind.Remove, 0, 10_000_002, 2),
