@@ -68,6 +68,9 @@ internal static partial class Matrix
             "tas" => Lru<TCounter, TPageCgroup, TestAndSetLock, TResult>(model, user),
             "ticket" => Lru<TCounter, TPageCgroup, TicketLock, TResult>(model, user),
             "mcs" => Lru<TCounter, TPageCgroup, McsLock, TResult>(model, user),
+            "tas-timed" => Lru<TCounter, TPageCgroup, Timed<TestAndSetLock>, TResult>(model, user),
+            "ticket-timed" => Lru<TCounter, TPageCgroup, Timed<TicketLock>, TResult>(model, user),
+            "mcs-timed" => Lru<TCounter, TPageCgroup, Timed<McsLock>, TResult>(model, user),
             var other => throw Unbound(Axis.LruLock, other),
         };
 

@@ -38,11 +38,12 @@ internal sealed class OptionSet
     public readonly Option<string?> Footprint = Text("--footprint", null, "SIZE", "memory to map and prove (default run: 64M, or 4M per thread; placement: 256M)");
     public readonly Option<string?> FakeNodes = Text("--fake-nodes", null, "N", "split each node's memory into N allocator nodes, as numa=fake=N does");
     public readonly Option<string?> Rcu = Text("--rcu", null, "qsbr|membarrier", "how grace periods are found (default qsbr)");
-    public readonly Option<string?> Lock = Text("--lock", null, "tas|ticket|mcs", "kind of the LRU lock; short for -M ...,lru.lock=KIND");
     public readonly Option<bool> GrowPool = Flag("--grow-pool", null,
         "raise the pool of huge pages for -p 2M or 1G to what is needed, at most 25 % of memory, and put it back at the end (root)");
     public readonly Option<string?> Rehearse = Text("--rehearse", null, "TIME",
         "make one change of each kind that this machine allows (groups, a tracing instance, a raised pool), keep them for TIME, put all back");
+    public readonly Option<string?> Lock = Text("--lock", null, "tas|ticket|mcs", "kind of the LRU lock; short for -M ...,lru.lock=KIND; with -timed behind it holds are timed");
+    public readonly Option<string?> Share = Text("--share", null, "KIND=N,...", $"the mix of lru-churn, as weights (default {ListShares.Default})");
     public readonly Option<bool> Twin = Flag("--twin", null, "also run the C twin in the same rounds and print the ratio");
     public readonly Option<bool> Strict = Flag("--strict", null, "exit 6 when a point is not trustworthy");
     public readonly Option<string?> Topology = Text("--topology", null, "TEXT", "a made-up machine, \"pack:2 numa:2 l3:2 core:4 pu:2\"; only for `topology` and --dry-run");
@@ -56,7 +57,7 @@ internal sealed class OptionSet
     public IEnumerable<Option> Experiment =>
     [
         Cpus, Threads, Mem, Pages, Model, Duration, Warmup, Reps, Seed, Format, Out, DryRun, Place, Depth, Groups, Shared, Private, Limit,
-        Footprint, FakeNodes, GrowPool, Rcu, Lock, Strict, Topology,
+        Footprint, FakeNodes, GrowPool, Rcu, Lock, Share, Strict, Topology,
     ];
 
     /// <summary>What every command takes.</summary>

@@ -23,6 +23,8 @@ internal sealed record Scenario
     public required MemcgShape Shape { get; init; }
     public required Schedule Schedule { get; init; }
     public required bool Twin { get; init; }
+    /// <summary>The mix of lru-churn.</summary>
+    public ListShares Shares { get; init; } = ListShares.Default;
 
     /// <summary>Points: a workload, a number of threads, a placement, a model; a twin is a point of its own.</summary>
     public int PointCount => Workloads.Count * Threads.Count * Mem.Count * Models.Count * (Twin ? 2 : 1);
@@ -52,6 +54,8 @@ internal sealed record Scenario
         Model = model,
         Rcu = Rcu,
         FakeNodes = FakeNodes,
+        Shares = Shares,
+        Seed = Schedule.Seed,
     };
 
     /// <summary>As the result file has it.</summary>
@@ -73,6 +77,7 @@ internal sealed record Scenario
         DurationNs = (long)(Schedule.Duration.TotalSeconds * 1e9),
         WarmupNs = Schedule.Warmup is { } w ? (long)(w.TotalSeconds * 1e9) : null,
         BatchNs = (long)(Schedule.Batch.TotalSeconds * 1e9),
+        Shares = Workloads.Any(w => w.Name == "lru-churn") ? Shares.ToString() : null,
     };
 
     /// <summary>What --dry-run shows; touches nothing.</summary>

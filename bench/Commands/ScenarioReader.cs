@@ -87,6 +87,7 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
             Shape = ReadShape(twin),
             Schedule = ReadSchedule(points, sweep),
             Twin = twin,
+            Shares = ReadShares(infos),
         };
         CheckNodes(scenario);
         CheckMemory(scenario);
@@ -95,10 +96,18 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
         return scenario;
     }
 
+    private ListShares ReadShares(WorkloadInfo[] workloads)
+    {
+        if (Get(options.Share) is not { } text) return ListShares.Default;
+        if (workloads.All(w => w.Name != "lru-churn"))
+            throw new UsageException($"--share: is the mix of lru-churn, and {workloads[0].Name} has none; run lru-churn or leave it out");
+        return ListShares.Parse(text);
+    }
+
     private Model[] ReadModels()
     {
         string[] texts = parsed.GetValue(options.Model) is { Length: > 0 } given ? given : ["3.19"];
-        string? kind = Get(options.Lock) is { } l ? OptionSet.Word("--lock", l, "tas", "ticket", "mcs") : null;
+        string? kind = Get(options.Lock) is { } l ? OptionSet.Word("--lock", l, [.. Eras.Answers.Where(a => a.Axis == Axis.LruLock).Select(a => a.Name)]) : null;
         if (kind is not null && texts.Any(t => t.Contains("lru.lock=", StringComparison.OrdinalIgnoreCase)))
             throw new UsageException("--lock: the model already says lru.lock; say it once");
         Model[] models = [.. texts.Select(t => Prefixed("--model", () => Model.Parse(kind is null ? t : $"{t},lru.lock={kind}")))];

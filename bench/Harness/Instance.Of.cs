@@ -62,6 +62,8 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
             states[i].Mm = mm;
             spaces.Add((nint)mm);
         }
+        ListShares? shares = workload == "lru-churn" ? Plan.Shares : Twins.IsTwin(workload) ? null : WorkloadList.Find(workload).Shares;
+        for (int i = 0; i < parts.Length; i++) shares?.Deal(states[i].Deck, WorkerState.DeckCards, Plan.Seed + (ulong)i);
         int first = spaces.Count - parts.Length;
         Gang.Do((in ThisCpu cpu) =>
         {
@@ -85,6 +87,8 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
             "swap-storm" => Of<SwapStorm<TC>>(),
             "migrate" => Of<Migrate<TC>>(),
             "reader" => Of<Reader<TC>>(),
+            WorkloadList.Lumpy => Of<Lumpy<TC>>(),
+            _ when shares is not null => Of<ListWork<TC>>(),
             Twins.Charge => Of<ChargeTwin<TC>>(),
             Twins.Alloc => Of<AllocTwin<TC>>(),
             _ => throw new ArgumentOutOfRangeException(nameof(workload), workload, "no such workload"),
@@ -108,6 +112,19 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
         Gang.Do(static (in ThisCpu cpu) => Slab.DrainLocal<TC>(in cpu));
         Gang.Do(static (in ThisCpu cpu) => Slab.Close(in cpu), 1);
         Gang.Do(static (in ThisCpu cpu) => Slab.DrainLocal<TC>(in cpu));
+    }
+
+    /// <inheritdoc/>
+    protected override List<LruLockTotals> ReadLocks()
+    {
+        List<LruLockTotals> locks = [];
+        Gang.Do((in ThisCpu cpu) =>
+        {
+            MemcgTree* tree = accounting.Tree;
+            for (int id = 0; id < Guarded<int>.Get(&tree->Capacity); id++)
+                for (int node = 0; node < Guarded<int>.Get(&tree->Nodes); node++) TC.LruLocks(in cpu, MemcgTree.ById(tree, id), node, locks);
+        }, 1);
+        return locks;
     }
 
     /// <inheritdoc/>

@@ -14,6 +14,7 @@ internal abstract unsafe class Instance : IDisposable
     private readonly List<Lane> lanes = [];
     private bool closed;
     private (Lane? Lane, int Threads) last;
+    private List<LruLockTotals> locksBefore = [];
 
     protected Instance(InstancePlan plan)
     {
@@ -94,6 +95,16 @@ internal abstract unsafe class Instance : IDisposable
         last = (lane, threads);
     }
 
+    /// <summary>What is measured of list locks begins here.</summary>
+    public void MarkLocks() => locksBefore = ReadLocks();
+
+    /// <summary>The list locks that were taken since <see cref="MarkLocks"/>, the busiest first. A group's place is used again by the next: its locks count on.</summary>
+    public IReadOnlyList<LruLockTotals> LocksSince()
+    {
+        Dictionary<string, LruLockTotals> before = locksBefore.ToDictionary(l => l.Name);
+        return [.. ReadLocks().Select(l => before.TryGetValue(l.Name, out LruLockTotals? was) ? l.Plus(was, -1) : l).Where(l => l.Acquired > 0).OrderByDescending(l => l.Acquired)];
+    }
+
     /// <summary>Ends every workload, empties and removes every group, drains every CPU, and compares all books. Once; the machine is of no use afterwards.</summary>
     public Books Close()
     {
@@ -121,6 +132,9 @@ internal abstract unsafe class Instance : IDisposable
     /// <summary>The group CPU index belongs to.</summary>
     protected abstract Memcg* LeafOf(int index);
 
+    /// <summary>Every list lock there ever was, by name; between batches.</summary>
+    protected abstract List<LruLockTotals> ReadLocks();
+
     /// <summary>CPUs from up to before to give back what a workload left with them; their next batch of it begins as after <see cref="Open"/>.</summary>
     protected abstract void Retire(Lane lane, int from, int to);
 
@@ -141,4 +155,7 @@ internal sealed record Proof(Placement Found, PlacementVerdict Verdict, string? 
 internal sealed record Books(Balance Before, IReadOnlyList<string> Wrong)
 {
     public bool Balanced => Wrong.Count == 0;
+
+    /// <summary>The list locks of the measured time.</summary>
+    public IReadOnlyList<LruLockTotals> Locks { get; init; } = [];
 }

@@ -28,6 +28,10 @@ internal sealed record InstancePlan
     public required Model Model { get; init; }
     public required RcuFlavour Rcu { get; init; }
     public required int FakeNodes { get; init; }
+    /// <summary>The mix of lru-churn.</summary>
+    public ListShares Shares { get; init; } = ListShares.Default;
+    /// <summary>Of everything that is shuffled.</summary>
+    public ulong Seed { get; init; } = 1;
 
     /// <summary>Bytes a node's frames must be a multiple of.</summary>
     private long Granule => Math.Max(NodeSpec.Granule, Pages.Max(p => (long)p.Bytes));

@@ -57,6 +57,7 @@ internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, dou
         Calibrate();
         WarmUp();
         foreach (Point p in points) p.Reset();
+        foreach (Instance i in points.Select(p => p.Lane.Instance).Distinct()) i.MarkLocks();
         ReadUsage(subtract: false);
         GC.Collect();
         GC.WaitForPendingFinalizers(); // what they compile and allocate must not fall into the measured region

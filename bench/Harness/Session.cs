@@ -58,6 +58,7 @@ internal sealed class Session(Scenario scenario, CliEnvironment environment, Pro
         Placement found = instance.Memory.ProveFrames(out PlacementVerdict verdict, out string? reason);
         after[instance] = new Proof(found, verdict, reason);
         if (after[instance].Differs is { } differs) progress.Warn(differs);
-        books[instance] = instance.Close();
+        IReadOnlyList<LruLockTotals> locks = instance.LocksSince();
+        books[instance] = instance.Close() with { Locks = locks };
     }
 }

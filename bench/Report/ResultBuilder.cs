@@ -62,6 +62,7 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
             Counters = p.Counters.ToDictionary(c => c.Name, c => new CounterModel(Finite.OrNull(c.PerOp), "op", c.Reason)),
             Placement = PlacementOf(p.Lane.Instance, placedAfter),
             Books = new BooksModel(books.Balanced, books.Before.Charged, books.Before.Uncharged, books.Before.Resident, books.Before.Stocked, books.Before.OnLists, books.Wrong),
+            Locks = [.. books.Locks.Select(l => new LockModel(l.Name, l.Acquired, l.Contended, l.WaitNs, l.HeldNs == 0 ? null : l.HeldNs, l.Pages, l.Retries))],
             Noise = noise,
         };
     }

@@ -49,6 +49,8 @@ internal sealed record ScenarioModel
     public required long DurationNs { get; init; }
     public required long? WarmupNs { get; init; }
     public required long BatchNs { get; init; }
+    /// <summary>The mix of lru-churn, where it runs.</summary>
+    public string? Shares { get; init; }
 }
 
 internal sealed record MemcgModel(int Depth, int Groups, bool Private, long? LimitBytes);
@@ -73,6 +75,8 @@ internal sealed record PointModel
     public required IReadOnlyDictionary<string, CounterModel> Counters { get; init; }
     public required PlacementModel Placement { get; init; }
     public required BooksModel Books { get; init; }
+    /// <summary>The list locks, the busiest first; of all points of the same model and placement together.</summary>
+    public required IReadOnlyList<LockModel> Locks { get; init; }
     public required NoiseModel Noise { get; init; }
 }
 
@@ -106,6 +110,12 @@ internal sealed record PlacementModel
 }
 
 internal sealed record BooksModel(bool Balanced, long Charged, long Uncharged, long Resident, long Stocked, long OnLists, IReadOnlyList<string> Wrong);
+
+/// <summary>
+/// One list lock. wait_ns: of all contended acquisitions together; held_ns: of all holds, null unless the lock's kind is timed;
+/// retries: acquisitions that found the page elsewhere under the lock and tried again 1, 2-3, 4-7, ... times.
+/// </summary>
+internal sealed record LockModel(string Name, long Acquired, long Contended, double WaitNs, double? HeldNs, long Pages, IReadOnlyList<long> Retries);
 
 internal sealed record NoiseModel(double? PsiCpuSomeAvg10, string? PsiReason, double? StealPct, int RoundsKept, int RoundsDropped, double? SpreadPct);
 

@@ -37,6 +37,7 @@ internal static class ResultTable
         }
         foreach (RatioModel r in result.Ratios) Line("ratio", Ratio(r));
         foreach (IGrouping<string, PointModel> mem in result.Points.GroupBy(p => p.Mem)) Line("placement", Placement(mem.First()));
+        LockLines.Write(result, verbose, Line);
         Line("books", Books(result));
         Line("runtime", $"managed bytes {result.Runtime.ManagedBytes}, GC {result.Runtime.Collections}, methods compiled {result.Runtime.CompiledMethods}, migrations "
             + $"{result.Runtime.Migrations} while measuring; {result.Runtime.Warmup}");

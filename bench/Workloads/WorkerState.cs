@@ -37,6 +37,9 @@ internal unsafe struct WorkerState
     /// <summary>The group below <see cref="Memcg"/> the worker made last, or null.</summary>
     [FieldOffset(64)] public Memcg* Child;
 
+    /// <summary>The next card of <see cref="Deck"/>, counted on without end.</summary>
+    [FieldOffset(72)] public long Card;
+
     /// <summary>Operations of the last batch.</summary>
     [FieldOffset(128)] public long Done;
     /// <summary>Clock ticks the last batch took.</summary>
@@ -49,6 +52,10 @@ internal unsafe struct WorkerState
     [FieldOffset(160)] public long Refused;
     /// <summary>Times the CPU was taken away from the start line to the end of the last batch.</summary>
     [FieldOffset(168)] public long Switches;
+    /// <summary>Kinds of list work in the order the worker does them.</summary>
+    [FieldOffset(1024)] public fixed byte Deck[DeckCards];
+    /// <summary>Cards of a deck.</summary>
+    public const int DeckCards = 1024;
     /// <summary>Pages a worker can hold.</summary>
     public const int PageSlots = 512;
     /// <summary>Where the room for them begins.</summary>

@@ -8,7 +8,8 @@ namespace MemcgNative.Bench;
 /// <param name="What">One line for `memcgnative list workloads`.</param>
 /// <param name="Operation">What one operation is.</param>
 /// <param name="TwinFile">Source of its C twin under bench/twins, if there is one.</param>
-internal sealed record WorkloadInfo(string Name, string What, string Operation, string? TwinFile);
+/// <param name="Shares">The kinds of list work it is made of, if it is; their locks are reported.</param>
+internal sealed record WorkloadInfo(string Name, string What, string Operation, string? TwinFile, ListShares? Shares = null);
 
 /// <summary>The workloads there are.</summary>
 internal static class WorkloadList
@@ -25,12 +26,30 @@ internal static class WorkloadList
         new("exit-storm", "256 pages faulted in, then unmapped and freed at once", "one fault; 1 in 256 carries the exit of 256 pages", null),
         new("swap-storm", "256 dirty pages swapped out and in again", "one touch; 1 in 256 carries two rounds of reclaim", null),
         new("migrate", "mapped pages moved to other frames", "one page isolated, unmapped, copied, mapped", null),
+        new("lru-churn", "every kind of list work in the shares of --share", "one step of list work", null, ListShares.Default),
+        new("lru-add", "pages onto lists through per-CPU pagevecs and off by release_pages", "one page added; 1 in 32 carries the release of 32", null,
+            ListShares.Only(ListWorkKind.Add)),
+        new("lru-isolate", "reclaim's batches of 32", "32 pages isolated from the tail and put back", null, ListShares.Only(ListWorkKind.Isolate)),
+        new("lru-walk", "lumpy reclaim and compaction: pages by frame number, whosever they are", "64 frames looked at, up to 32 pages isolated and put back", null,
+            ListShares.Only(ListWorkKind.Walk)),
+        new("lru-rotate", "the end of writeback", "14 pages written and rotated", null, ListShares.Only(ListWorkKind.Rotate)),
+        new("lru-activate", "activation", "14 pages activated; 32 deactivated when most are active", null, ListShares.Only(ListWorkKind.Activate)),
+        new("lru-move", "move_account between a group and its child", "one page moved", null, ListShares.Only(ListWorkKind.Move)),
+        new("lru-groups", "groups made and removed", "one group made, one removed", null, ListShares.Only(ListWorkKind.Group)),
+        new(Lumpy, "pages of many groups isolated by frame number, put back after their group was removed",
+            "one group made, filled with 32 pages, walked, removed; what the walk took is put back", null),
         new("dentries", "kernel objects that outlive their group", "one object of 192 bytes allocated, one freed; 1 in 4096 carries the change to another group", null),
         new("offline-with-kmem", "groups removed while their objects live", "one group made, filled with 32 objects, removed; 32 older objects freed", null),
         new("remote-free", "kernel objects allocated on one CPU and freed on the next", "one object allocated, one of the neighbour's freed", null),
         new("cache-churn", "caches created and destroyed", "one cache made, used once, destroyed", null),
         new("pipes", "short-lived kernel pages", "one charged page taken and given back, 16 at a time", null),
     ];
+
+    /// <summary>The walker whose groups die.</summary>
+    public const string Lumpy = "lumpy";
+
+    /// <summary>The workloads whose locks are reported.</summary>
+    public static bool IsListWork(string name) => name == Lumpy || Find(name).Shares is not null;
 
     /// <summary>What a sweep without a name runs: the page, the charge and the frame alone, so that it stays under a minute.</summary>
     public static IReadOnlyList<string> Swept { get; } = ["fault", "charge-uncharge", "alloc-free"];

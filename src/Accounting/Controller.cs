@@ -171,7 +171,7 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     /// <inheritdoc/>
     public static void LruCheckFreed(Memcg* memcg, int node, ICollection<string> wrong) => TLru.CheckFreed(memcg, node, wrong);
     /// <inheritdoc/>
-    public static void LruLockTotals(in ThisCpu cpu, Memcg* memcg, int node, LruLockTotals totals) => TLru.AddLockTotals(cpu, memcg, node, totals);
+    public static void LruLocks(in ThisCpu cpu, Memcg* memcg, int node, ICollection<LruLockTotals> locks) => TLru.AddLocks(cpu, memcg, node, locks);
 
     // Uncharge
 

@@ -160,8 +160,8 @@ public unsafe interface IMemoryController
     static abstract void LruDrainPending(in ThisCpu cpu);
     /// <summary>As <see cref="LruCheck"/> for a group that is not in use.</summary>
     static abstract void LruCheckFreed(Memcg* memcg, int node, ICollection<string> wrong);
-    /// <summary>Adds the statistics of the locks that guard memcg's lists on node.</summary>
-    static abstract void LruLockTotals(in ThisCpu cpu, Memcg* memcg, int node, LruLockTotals totals);
+    /// <summary>Adds the statistics of each lock that guards memcg's lists on node.</summary>
+    static abstract void LruLocks(in ThisCpu cpu, Memcg* memcg, int node, ICollection<LruLockTotals> locks);
 
     // Uncharge
 

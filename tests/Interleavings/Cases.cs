@@ -15,6 +15,7 @@ internal static class Cases
         .. StockCases.All,
         .. BookCases.All,
         .. SwapInCases.All,
+        .. BookRaceCases.All,
         .. PerCpuRefCases.All,
         .. LifeCases.All,
         .. LocklessCases.All,

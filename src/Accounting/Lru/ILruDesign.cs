@@ -156,6 +156,6 @@ public unsafe interface ILruDesign
 
     /// <summary>Adds a line for each thing that a freed group's lists should not have (B-I6).</summary>
     static virtual void CheckFreed(Memcg* memcg, int node, ICollection<string> wrong) { }
-    /// <summary>Adds the statistics of the locks that guard memcg's lists on node; a lock of all groups is the root's.</summary>
-    static virtual void AddLockTotals(in ThisCpu cpu, Memcg* memcg, int node, LruLockTotals totals) { }
+    /// <summary>Adds the statistics of each lock that guards memcg's lists on node; a lock of all groups is the root's.</summary>
+    static virtual void AddLocks(in ThisCpu cpu, Memcg* memcg, int node, ICollection<LruLockTotals> locks) { }
 }

@@ -7,8 +7,11 @@ using MemcgNative.Native;
 
 namespace MemcgNative.Accounting;
 
-/// <summary>What waiting for one list lock cost; written by its holder. A lock that is free at once leaves no trace here.</summary>
-[SharedState, StructLayout(LayoutKind.Explicit, Size = 80)]
+/// <summary>
+/// What one list lock cost beside its plain counts; written by its holder. A lock that is free at once leaves no trace here, unless its kind is
+/// timed. Never reset: a lock's memory counts on from life to life of its group.
+/// </summary>
+[SharedState, StructLayout(LayoutKind.Explicit, Size = 96)]
 public unsafe struct LruLockWaits
 {
     /// <summary>Buckets of <see cref="Retries"/>: 1, 2 to 3, 4 to 7, ... and the last for all above.</summary>
@@ -20,14 +23,10 @@ public unsafe struct LruLockWaits
     [FieldOffset(8)] public Guarded<long> WaitTicks;
     /// <summary>L: first of <see cref="Buckets"/>: acquisitions by the number of locks found to be another page's before.</summary>
     [FieldOffset(16)] public Guarded<long> Retries;
-
-    /// <summary>All zero.</summary>
-    public static void Init(LruLockWaits* w)
-    {
-        Guarded<long>.Set(&w->Contended, 0);
-        Guarded<long>.Set(&w->WaitTicks, 0);
-        for (int i = 0; i < Buckets; i++) Guarded<long>.Set(&w->Retries + i, 0);
-    }
+    /// <summary>L: when the holder took it; only with a timed kind.</summary>
+    [FieldOffset(80)] public Guarded<long> Since;
+    /// <summary>L: ticks of all holds; only with a timed kind.</summary>
+    [FieldOffset(88)] public Guarded<long> HeldTicks;
 
     /// <summary>Counts an acquisition that took retries further rounds; the lock is held.</summary>
     public static void Retried(LruLockWaits* w, int retries)
@@ -37,32 +36,38 @@ public unsafe struct LruLockWaits
     }
 }
 
-/// <summary>Sums over locks, for reports and tests.</summary>
-public sealed class LruLockTotals
+/// <summary>The statistics of one lock, or of several together. Read while their holders write: exact at quiescence only.</summary>
+/// <param name="Name">Whose it is: "group 3 node 0 slice 2", or "zone 0".</param>
+/// <param name="Acquired">Holds.</param>
+/// <param name="Pages">Pages handled in them.</param>
+/// <param name="Contended">Holds that had to wait.</param>
+/// <param name="WaitNs">What they waited, in nanoseconds.</param>
+/// <param name="HeldNs">Length of all holds, in nanoseconds; 0 unless the lock's kind is timed.</param>
+/// <param name="Retries">Holds by the logarithm of the wrong locks taken before (<see cref="LruLockWaits.Buckets"/>).</param>
+public sealed record LruLockTotals(string Name, long Acquired, long Pages, long Contended, double WaitNs, double HeldNs, IReadOnlyList<long> Retries)
 {
-    /// <summary>Holds.</summary>
-    public long Acquired { get; private set; }
-    /// <summary>Pages handled in them.</summary>
-    public long Pages { get; private set; }
-    /// <summary>Holds that had to wait.</summary>
-    public long Contended { get; private set; }
-    /// <summary>What they waited, in nanoseconds.</summary>
-    public double WaitNs { get; private set; }
-    /// <summary>Holds by the logarithm of the wrong locks taken before (<see cref="LruLockWaits.Buckets"/>).</summary>
-    public long[] Retries { get; } = new long[LruLockWaits.Buckets];
+    private static readonly double nsPerTick = 1e9 / Stopwatch.Frequency;
 
-    /// <summary>Adds one lock's.</summary>
-    public unsafe void Add(long acquired, long pages, LruLockWaits* waits)
+    /// <summary>Of one lock.</summary>
+    public static unsafe LruLockTotals Of(string name, long acquired, long pages, LruLockWaits* waits)
     {
-        Acquired += acquired;
-        Pages += pages;
-        Contended += Guarded<long>.Get(&waits->Contended);
-        WaitNs += Guarded<long>.Get(&waits->WaitTicks) * (1e9 / Stopwatch.Frequency);
-        for (int i = 0; i < Retries.Length; i++) Retries[i] += Guarded<long>.Get(&waits->Retries + i);
+        var retries = new long[LruLockWaits.Buckets];
+        for (int i = 0; i < retries.Length; i++) retries[i] = Guarded<long>.Get(&waits->Retries + i);
+        return new LruLockTotals(name, acquired, pages, Guarded<long>.Get(&waits->Contended), Guarded<long>.Get(&waits->WaitTicks) * nsPerTick,
+            Guarded<long>.Get(&waits->HeldTicks) * nsPerTick, retries);
     }
+
+    /// <summary>This, sign times other added: with 1 a sum, with -1 what came since other was read.</summary>
+    public LruLockTotals Plus(LruLockTotals other, int sign = 1) => new(Name, Acquired + sign * other.Acquired, Pages + sign * other.Pages,
+        Contended + sign * other.Contended, WaitNs + sign * other.WaitNs, HeldNs + sign * other.HeldNs,
+        [.. Retries.Zip(other.Retries, (a, b) => a + sign * b)]);
+
+    /// <summary>All together.</summary>
+    public static LruLockTotals Sum(string name, IEnumerable<LruLockTotals> locks) =>
+        locks.Aggregate(new LruLockTotals(name, 0, 0, 0, 0, 0, new long[LruLockWaits.Buckets]), (sum, one) => sum.Plus(one));
 }
 
-/// <summary>A list lock of any kind that reads the clock only when it is not free.</summary>
+/// <summary>A list lock of any kind that reads the clock only when it is not free, or when its kind is timed.</summary>
 internal static unsafe class LruLock<TLock> where TLock : struct, ILockKind
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -70,6 +75,7 @@ internal static unsafe class LruLock<TLock> where TLock : struct, ILockKind
     {
         if (Machine.LocksArePrimitive) TLock.Acquire(cpu, l);
         else if (!TLock.TryAcquire(cpu, l)) AcquireSlow(cpu, l, waits);
+        if (TLock.IsTimed) Guarded<long>.Set(&waits->Since, Stopwatch.GetTimestamp());
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -79,5 +85,12 @@ internal static unsafe class LruLock<TLock> where TLock : struct, ILockKind
         TLock.Acquire(cpu, l);
         Guarded<long>.Set(&waits->WaitTicks, Guarded<long>.Get(&waits->WaitTicks) + Stopwatch.GetTimestamp() - from);
         Guarded<long>.Set(&waits->Contended, Guarded<long>.Get(&waits->Contended) + 1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Release(in ThisCpu cpu, LockWord* l, LruLockWaits* waits)
+    {
+        if (TLock.IsTimed) Guarded<long>.Set(&waits->HeldTicks, Guarded<long>.Get(&waits->HeldTicks) + Stopwatch.GetTimestamp() - Guarded<long>.Get(&waits->Since));
+        TLock.Release(cpu, l);
     }
 }

@@ -102,7 +102,7 @@ public readonly unsafe struct Lruvecs<TLock, TFind> : ILruDesign where TLock : s
         int retries = 0;
         for (LruvecNode* vec; (vec = Of<TPc>(cpu, page)) != held; held = vec, retries++) // each round: one more ancestor was spliced meanwhile
         {
-            TLock.Release(cpu, &held->Lock);
+            LruLock<TLock>.Release(cpu, &held->Lock, &held->Waits);
             LruLock<TLock>.Acquire(cpu, &vec->Lock, &vec->Waits);
         }
         LruLockWaits.Retried(&held->Waits, retries);
@@ -114,7 +114,7 @@ public readonly unsafe struct Lruvecs<TLock, TFind> : ILruDesign where TLock : s
     {
         Guarded<long>.Set(&vec->Acquired, Guarded<long>.Get(&vec->Acquired) + 1);
         Guarded<long>.Set(&vec->Pages, Guarded<long>.Get(&vec->Pages) + pages);
-        TLock.Release(cpu, &vec->Lock);
+        LruLock<TLock>.Release(cpu, &vec->Lock, &vec->Waits);
         Machine.IrqOn();
         if (TFind.Rechecks) Rcu.ReadUnlock(cpu);
     }
@@ -171,9 +171,6 @@ public readonly unsafe struct Lruvecs<TLock, TFind> : ILruDesign where TLock : s
         var vec = (LruvecNode*)((byte*)memcgNode + MemcgNode.LruSlot);
         Lruvec.Init(&vec->Vec);
         TLock.Init(&vec->Lock);
-        Guarded<long>.Set(&vec->Acquired, 0);
-        Guarded<long>.Set(&vec->Pages, 0);
-        LruLockWaits.Init(&vec->Waits);
     }
 
     /// <inheritdoc/>
@@ -316,8 +313,8 @@ public readonly unsafe struct Lruvecs<TLock, TFind> : ILruDesign where TLock : s
             IntrusiveList.SpliceTail(Lruvec.Head(&to->Vec, list), Lruvec.Head(&from->Vec, list));
             Lruvec.Resize(&from->Vec, list, -pages);
         }
-        TLock.Release(cpu, &to->Lock);
-        TLock.Release(cpu, &from->Lock);
+        LruLock<TLock>.Release(cpu, &to->Lock, &to->Waits);
+        LruLock<TLock>.Release(cpu, &from->Lock, &from->Waits);
         Machine.IrqOn();
         return true;
     }
@@ -326,10 +323,10 @@ public readonly unsafe struct Lruvecs<TLock, TFind> : ILruDesign where TLock : s
     public static long Count(Memcg* memcg, int node, LruList list) => Lruvec.Count(&Of(memcg, node)->Vec, list);
 
     /// <inheritdoc/>
-    public static void AddLockTotals(in ThisCpu cpu, Memcg* memcg, int node, LruLockTotals totals)
+    public static void AddLocks(in ThisCpu cpu, Memcg* memcg, int node, ICollection<LruLockTotals> locks)
     {
         LruvecNode* vec = Of(memcg, node);
-        totals.Add(Guarded<long>.Get(&vec->Acquired), Guarded<long>.Get(&vec->Pages), &vec->Waits);
+        locks.Add(LruLockTotals.Of($"group {Guarded<int>.Get(&memcg->Id)} node {node}", Guarded<long>.Get(&vec->Acquired), Guarded<long>.Get(&vec->Pages), &vec->Waits));
     }
 
     /// <inheritdoc/>

@@ -166,8 +166,8 @@ public readonly unsafe partial struct TwinLists<TForm, TLock>
     {
         int id = Guarded<int>.Get(&memcg->Id);
         TwinListState* own = Of(memcg, node);
-        var hold = new Hold();
-        hold.Relock(cpu, node);
+        var hold = new ZoneHold<TLock>();
+        hold.Lock(cpu, node);
         for (LruList list = 0; list <= LruList.Unevictable; list++)
         {
             ListHead* head = Lruvec.Head(&own->Lists, list);

@@ -65,21 +65,13 @@ public readonly unsafe partial struct TwinLists<TForm, TLock> : ILruDesign where
     public static bool Twin => true;
 
     [MethodImpl(Inline)]
-    private static ZoneLruState* Zone(in ThisCpu cpu, int node) => AccountingNode.Slot<ZoneLruState>(AccountingCpu.Node(cpu, node), AccountingNode.LruSlot);
-    [MethodImpl(Inline)]
     private static TwinListState* Of(Memcg* memcg, int node) => (TwinListState*)((byte*)Memcg.OnNode(memcg, node) + MemcgNode.LruSlot);
     /// <summary>The zone's own lists: the root's.</summary>
     [MethodImpl(Inline)]
     private static Lruvec* ZoneVec(in ThisCpu cpu, int node) => &Of(MemcgTree.Root(GuardedPtr<MemcgTree>.Get(&AccountingCpu.Of(cpu)->Tree)), node)->Lists;
 
     /// <inheritdoc/>
-    public static void InitNode(AccountingNode* node)
-    {
-        var zone = AccountingNode.Slot<ZoneLruState>(node, AccountingNode.LruSlot);
-        TLock.Init(&zone->Lock);
-        Guarded<long>.Set(&zone->Acquired, 0);
-        Guarded<long>.Set(&zone->Pages, 0);
-    }
+    public static void InitNode(AccountingNode* node) => TLock.Init(&AccountingNode.Slot<ZoneLruState>(node, AccountingNode.LruSlot)->Lock);
 
     /// <inheritdoc/>
     public static void InitMemcg(Memcg* memcg) { }
@@ -99,55 +91,21 @@ public readonly unsafe partial struct TwinLists<TForm, TLock> : ILruDesign where
     /// <inheritdoc/>
     public static void OnDisowned(in ThisCpu cpu, Page* page, Memcg* memcg) { }
 
-    /// <summary>Holds one zone's lock across a run of pages.</summary>
-    private ref struct Hold
-    {
-        private ZoneLruState* zone;
-        private int node;
-        private long pages;
-
-        [MethodImpl(Inline)]
-        public int Relock(in ThisCpu cpu, int wanted)
-        {
-            if (zone == null || wanted != node)
-            {
-                Unlock(cpu);
-                node = wanted;
-                zone = Zone(cpu, node);
-                Machine.IrqOff();
-                TLock.Acquire(cpu, &zone->Lock);
-            }
-            pages++;
-            return node;
-        }
-
-        public void Unlock(in ThisCpu cpu)
-        {
-            if (zone == null) return;
-            Guarded<long>.Set(&zone->Acquired, Guarded<long>.Get(&zone->Acquired) + 1);
-            Guarded<long>.Set(&zone->Pages, Guarded<long>.Get(&zone->Pages) + pages);
-            TLock.Release(cpu, &zone->Lock);
-            Machine.IrqOn();
-            zone = null;
-            pages = 0;
-        }
-    }
-
     /// <inheritdoc/>
     public static void Add<TPc>(in ThisCpu cpu, Page** pages, int n) where TPc : struct, IPageCgroupDesign
     {
-        var hold = new Hold();
-        for (int i = 0; i < n; i++) Link<TPc>(cpu, pages[i], hold.Relock(cpu, PageOps.NodeIndex(pages[i])));
+        var hold = new ZoneHold<TLock>();
+        for (int i = 0; i < n; i++) Link<TPc>(cpu, pages[i], hold.Relock(cpu, pages[i]));
         hold.Unlock(cpu);
     }
 
     /// <inheritdoc/>
     public static void Putback<TPc>(in ThisCpu cpu, Page** pages, int n) where TPc : struct, IPageCgroupDesign
     {
-        var hold = new Hold();
+        var hold = new ZoneHold<TLock>();
         for (int i = 0; i < n; i++)
         {
-            Link<TPc>(cpu, pages[i], hold.Relock(cpu, PageOps.NodeIndex(pages[i])));
+            Link<TPc>(cpu, pages[i], hold.Relock(cpu, pages[i]));
             if (TForm.FollowsCharge) MoveLists<TPc>(cpu, pages[i]);
         }
         hold.Unlock(cpu);
@@ -166,12 +124,12 @@ public readonly unsafe partial struct TwinLists<TForm, TLock> : ILruDesign where
     /// <inheritdoc/>
     public static void Delete<TPc>(in ThisCpu cpu, Page** pages, int n) where TPc : struct, IPageCgroupDesign
     {
-        var hold = new Hold();
+        var hold = new ZoneHold<TLock>();
         for (int i = 0; i < n; i++)
         {
             Page* page = pages[i];
             if (!PageOps.Test(page, PageFlags.Lru)) continue;
-            int node = hold.Relock(cpu, PageOps.NodeIndex(page));
+            int node = hold.Relock(cpu, page);
             if (!PageOps.Test(page, PageFlags.Lru)) Bug.Fail("lru: a page without references left its list (page)", (long)page);
             Unlink<TPc>(cpu, page, node);
             PageOps.ClearExclusive(page, PageFlags.Lru | PageFlags.Active | PageFlags.Unevictable);
@@ -191,8 +149,8 @@ public readonly unsafe partial struct TwinLists<TForm, TLock> : ILruDesign where
     public static bool Isolate<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign
     {
         if (!PageOps.Test(page, PageFlags.Lru)) return false;
-        var hold = new Hold();
-        int node = hold.Relock(cpu, PageOps.NodeIndex(page));
+        var hold = new ZoneHold<TLock>();
+        int node = hold.Relock(cpu, page);
         bool mine = PageOps.Test(page, PageFlags.Lru);
         if (mine)
         {
@@ -207,12 +165,12 @@ public readonly unsafe partial struct TwinLists<TForm, TLock> : ILruDesign where
     /// <inheritdoc/>
     public static int IsolateTail<TPc>(in ThisCpu cpu, Memcg* memcg, int node, LruList list, Page** pages, int n) where TPc : struct, IPageCgroupDesign
     {
-        var hold = new Hold();
-        hold.Relock(cpu, node);
+        var hold = new ZoneHold<TLock>();
+        hold.Lock(cpu, node);
         int taken = Memcg.IsRoot(memcg) ? ScanZone<TPc>(cpu, node, list, pages, n)
             : TForm.FollowsCharge ? ScanCharged<TPc>(cpu, memcg, node, list, pages, n)
             : ScanListed<TPc>(cpu, memcg, node, list, pages, n);
-        hold.Unlock(cpu);
+        hold.Unlock(cpu, taken);
         return taken;
     }
 
@@ -240,6 +198,21 @@ public readonly unsafe partial struct TwinLists<TForm, TLock> : ILruDesign where
     }
 
     /// <inheritdoc/>
+    /// <remarks>Lumpy reclaim (2.6.23): the neighbours of a page are looked at under the zone's lock.</remarks>
+    public static CatchResult Catch<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign
+    {
+        if (!PageOps.Test(page, PageFlags.Lru)) return CatchResult.Missed;
+        var hold = new ZoneHold<TLock>();
+        int node = hold.Relock(cpu, page);
+        bool mine = PageOps.Test(page, PageFlags.Lru) && TryTake<TPc>(cpu, page, node);
+        hold.Unlock(cpu);
+        return mine ? CatchResult.Caught : CatchResult.Missed;
+    }
+
+    /// <inheritdoc/>
+    public static void AddLocks(in ThisCpu cpu, Memcg* memcg, int node, ICollection<LruLockTotals> locks) => ZoneLruState.AddTo(cpu, memcg, node, locks);
+
+    /// <inheritdoc/>
     public static void Activate<TPc>(in ThisCpu cpu, Page** pages, int n) where TPc : struct, IPageCgroupDesign => Requeue<TPc>(cpu, pages, n, PageFlags.Active, tail: false);
 
     /// <inheritdoc/>
@@ -247,11 +220,11 @@ public readonly unsafe partial struct TwinLists<TForm, TLock> : ILruDesign where
 
     private static void Requeue<TPc>(in ThisCpu cpu, Page** pages, int n, long set, bool tail) where TPc : struct, IPageCgroupDesign
     {
-        var hold = new Hold();
+        var hold = new ZoneHold<TLock>();
         for (int i = 0; i < n; i++)
         {
             Page* page = pages[i];
-            int node = hold.Relock(cpu, PageOps.NodeIndex(page));
+            int node = hold.Relock(cpu, page);
             long flags = AtomicLong.Load(&page->Flags);
             if ((flags & PageFlags.Lru) == 0 || (flags & (PageFlags.Active | PageFlags.Unevictable)) != 0) continue;
             Unlink<TPc>(cpu, page, node);
@@ -278,8 +251,8 @@ public readonly unsafe partial struct TwinLists<TForm, TLock> : ILruDesign where
             change.Run(cpu, page);
             return;
         }
-        var hold = new Hold();
-        int node = hold.Relock(cpu, PageOps.NodeIndex(page));
+        var hold = new ZoneHold<TLock>();
+        int node = hold.Relock(cpu, page);
         long flags = AtomicLong.Load(&page->Flags);
         LruList list = Lruvec.ListOf(flags);
         UnlinkNode<TPc>(cpu, page, node, list);

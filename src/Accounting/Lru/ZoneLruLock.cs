@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using MemcgNative.Allocator;
 using MemcgNative.Native;
 
@@ -27,9 +26,6 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     /// <inheritdoc/>
     public static string Name => "ZoneLruLock(" + TLock.Name + ")";
 
-    [MethodImpl(Inline)]
-    private static ZoneLruState* Zone(in ThisCpu cpu, int node) => AccountingNode.Slot<ZoneLruState>(AccountingCpu.Node(cpu, node), AccountingNode.LruSlot);
-
     private static Lruvec* Vec(Memcg* memcg, int node) => (Lruvec*)((byte*)Memcg.OnNode(memcg, node) + MemcgNode.LruSlot);
 
     /// <summary>page to lruvec: the owner's, or the root's when nobody owns the page (mem_cgroup_page_lruvec).</summary>
@@ -45,14 +41,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     }
 
     /// <inheritdoc/>
-    public static void InitNode(AccountingNode* node)
-    {
-        var zone = AccountingNode.Slot<ZoneLruState>(node, AccountingNode.LruSlot);
-        TLock.Init(&zone->Lock);
-        Guarded<long>.Set(&zone->Acquired, 0);
-        Guarded<long>.Set(&zone->Pages, 0);
-        LruLockWaits.Init(&zone->Waits);
-    }
+    public static void InitNode(AccountingNode* node) => TLock.Init(&AccountingNode.Slot<ZoneLruState>(node, AccountingNode.LruSlot)->Lock);
 
     /// <inheritdoc/>
     public static void InitMemcg(Memcg* memcg) { }
@@ -65,45 +54,10 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     /// <inheritdoc/>
     public static void OnDisowned(in ThisCpu cpu, Page* page, Memcg* memcg) { }
 
-    /// <summary>Holds one zone's lock across a run of pages and changes it only when the zone changes: once per 14 pages on a one-zone machine.</summary>
-    private ref struct Hold
-    {
-        private ZoneLruState* zone;
-        private int node;
-        private long pages;
-
-        [MethodImpl(Inline)]
-        public int Relock(in ThisCpu cpu, Page* page)
-        {
-            int wanted = PageOps.NodeIndex(page);
-            if (zone == null || wanted != node)
-            {
-                Unlock(cpu);
-                node = wanted;
-                zone = Zone(cpu, node);
-                Machine.IrqOff();
-                LruLock<TLock>.Acquire(cpu, &zone->Lock, &zone->Waits);
-            }
-            pages++;
-            return node;
-        }
-
-        public void Unlock(in ThisCpu cpu)
-        {
-            if (zone == null) return;
-            Guarded<long>.Set(&zone->Acquired, Guarded<long>.Get(&zone->Acquired) + 1);
-            Guarded<long>.Set(&zone->Pages, Guarded<long>.Get(&zone->Pages) + pages);
-            TLock.Release(cpu, &zone->Lock);
-            Machine.IrqOn();
-            zone = null;
-            pages = 0;
-        }
-    }
-
     /// <inheritdoc/>
     public static void Add<TPc>(in ThisCpu cpu, Page** pages, int n) where TPc : struct, IPageCgroupDesign
     {
-        var hold = new Hold();
+        var hold = new ZoneHold<TLock>();
         for (int i = 0; i < n; i++) Link<TPc>(cpu, pages[i], hold.Relock(cpu, pages[i]));
         hold.Unlock(cpu);
     }
@@ -123,7 +77,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     /// <inheritdoc/>
     public static void Delete<TPc>(in ThisCpu cpu, Page** pages, int n) where TPc : struct, IPageCgroupDesign
     {
-        var hold = new Hold();
+        var hold = new ZoneHold<TLock>();
         for (int i = 0; i < n; i++)
         {
             Page* page = pages[i];
@@ -142,7 +96,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     public static bool Isolate<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign
     {
         if (!PageOps.Test(page, PageFlags.Lru)) return false;
-        var hold = new Hold();
+        var hold = new ZoneHold<TLock>();
         int node = hold.Relock(cpu, page);
         bool mine = PageOps.Test(page, PageFlags.Lru);
         if (mine)
@@ -160,10 +114,9 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     {
         Lruvec* vec = Vec(memcg, node);
         ListHead* head = Lruvec.Head(vec, list);
-        ZoneLruState* zone = Zone(cpu, node);
         int taken = 0;
-        Machine.IrqOff();
-        LruLock<TLock>.Acquire(cpu, &zone->Lock, &zone->Waits);
+        var hold = new ZoneHold<TLock>();
+        hold.Lock(cpu, node);
         for (int scanned = 0; scanned < n && !IntrusiveList.IsEmpty(head); scanned++)
         {
             Page* page = PageOps.OfLru(IntrusiveList.Last(head));
@@ -176,10 +129,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
             Lruvec.Delete(vec, page, list);
             pages[taken++] = page;
         }
-        Guarded<long>.Set(&zone->Acquired, Guarded<long>.Get(&zone->Acquired) + 1);
-        Guarded<long>.Set(&zone->Pages, Guarded<long>.Get(&zone->Pages) + taken);
-        TLock.Release(cpu, &zone->Lock);
-        Machine.IrqOn();
+        hold.Unlock(cpu, taken);
         return taken;
     }
 
@@ -194,7 +144,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     /// <summary>Pages on an inactive list change place; those that are active, unevictable or on no list stay where they are.</summary>
     private static void Requeue<TPc>(in ThisCpu cpu, Page** pages, int n, long set, bool tail) where TPc : struct, IPageCgroupDesign
     {
-        var hold = new Hold();
+        var hold = new ZoneHold<TLock>();
         for (int i = 0; i < n; i++)
         {
             Page* page = pages[i];
@@ -215,7 +165,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     public static void Rehome<TPc, TSwitch>(in ThisCpu cpu, Page* page, ref TSwitch change)
         where TPc : struct, IPageCgroupDesign where TSwitch : struct, IOwnerSwitch
     {
-        var hold = new Hold();
+        var hold = new ZoneHold<TLock>();
         int node = hold.Relock(cpu, page);
         long flags = AtomicLong.Load(&page->Flags);
         bool listed = (flags & PageFlags.Lru) != 0;
@@ -229,7 +179,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     public static CatchResult Catch<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign
     {
         if (!PageOps.Test(page, PageFlags.Lru)) return CatchResult.Missed;
-        var hold = new Hold();
+        var hold = new ZoneHold<TLock>();
         int node = hold.Relock(cpu, page);
         bool mine = PageOps.Test(page, PageFlags.Lru) && PageOps.GetUnlessZero(page); // put by whoever puts it back
         if (mine)
@@ -242,11 +192,7 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     }
 
     /// <inheritdoc/>
-    public static void AddLockTotals(in ThisCpu cpu, Memcg* memcg, int node, LruLockTotals totals)
-    {
-        ZoneLruState* zone = Zone(cpu, node);
-        if (Memcg.IsRoot(memcg)) totals.Add(Guarded<long>.Get(&zone->Acquired), Guarded<long>.Get(&zone->Pages), &zone->Waits);
-    }
+    public static void AddLocks(in ThisCpu cpu, Memcg* memcg, int node, ICollection<LruLockTotals> locks) => ZoneLruState.AddTo(cpu, memcg, node, locks);
 
     /// <inheritdoc/>
     public static long Count(Memcg* memcg, int node, LruList list) => Lruvec.Count(Vec(memcg, node), list);
@@ -254,23 +200,9 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
     /// <inheritdoc/>
     public static void Check<TPc>(in ThisCpu cpu, Memcg* memcg, int node, ICollection<string> wrong) where TPc : struct, IPageCgroupDesign
     {
-        ZoneLruState* zone = Zone(cpu, node);
+        ZoneLruState* zone = ZoneLruState.Of(cpu, node);
         TLock.Acquire(cpu, &zone->Lock);
         Lruvec.Check<TPc>(cpu, Vec(memcg, node), memcg, node, wrong);
         TLock.Release(cpu, &zone->Lock);
     }
-}
-
-/// <summary>What a node keeps: the lock on a line of its own, and its counters.</summary>
-[SharedState, StructLayout(LayoutKind.Explicit, Size = 256)]
-internal struct ZoneLruState
-{
-    /// <summary>Guards every list of the node.</summary>
-    [FieldOffset(0)] public LockWord Lock;
-    /// <summary>L: acquisitions.</summary>
-    [FieldOffset(128)] public Guarded<long> Acquired;
-    /// <summary>L: pages handled in them.</summary>
-    [FieldOffset(136)] public Guarded<long> Pages;
-    /// <summary>L: what waiting for the lock cost.</summary>
-    [FieldOffset(144)] public LruLockWaits Waits;
 }

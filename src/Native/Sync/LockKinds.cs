@@ -23,6 +23,9 @@ public unsafe interface ILockKind
     /// <summary>The name users choose it by: tas, ticket, mcs.</summary>
     static abstract string Name { get; }
 
+    /// <summary>Are holds to be timed (<see cref="Timed{TLock}"/>)?</summary>
+    static virtual bool IsTimed => false;
+
     /// <summary>Makes l free.</summary>
     static abstract void Init(LockWord* l);
 

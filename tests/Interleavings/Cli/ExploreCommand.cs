@@ -44,7 +44,7 @@ internal static class ExploreCommand
             memcgnative explore --all                        all of them, the long ones too
             memcgnative explore --schedule TEXT              one schedule again; TEXT is what a failure prints, in quotes
             memcgnative explore --rate                       schedules a second on this machine
-            memcgnative explore --tables                     write VERDICTS.md, PROTOCOLS.md, SHAPES.txt of tests/Interleavings; --all: long cases too
+            memcgnative explore --tables                     write VERDICTS.md, PROTOCOLS.md, SHAPES.txt of tests/Interleavings; --all: long cases and MATRIX.md too
 
               CASE           a race (B1), a protocol (lock) or one case (B1/W1/1s1c)
               -M DESIGN      era[,axis=answer], answers for the explorer only allowed: rfc-2012-books,lru.switch=W0; or a design of --list
@@ -66,7 +66,8 @@ internal static class ExploreCommand
         (string text, string[] missing) = Coverage.Write();
         File.WriteAllText(Path.Combine(folder, "PROTOCOLS.md"), text);
         ShapeList.Grow();
-        output.WriteLine($"written: VERDICTS.md, PROTOCOLS.md, SHAPES.txt in {folder}");
+        if (all) File.WriteAllText(Path.Combine(folder, "MATRIX.md"), BookMatrix.Write());
+        output.WriteLine($"written: VERDICTS.md, PROTOCOLS.md, SHAPES.txt{(all ? ", MATRIX.md" : "")} in {folder}");
         foreach (string file in missing) output.WriteLine($"no case: {file}");
         return Exhausted;
     }

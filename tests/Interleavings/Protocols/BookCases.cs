@@ -5,7 +5,7 @@ using MemcgNative.Native;
 
 namespace MemcgNative.Tests.Interleavings;
 
-/// <summary>Two groups, a book each on one node, and one page on the first one's list.</summary>
+/// <summary>Two groups, a book each on one node, and one page on the first one's list (or pages on the lists of both in turn).</summary>
 internal readonly unsafe struct SimulatedBooks
 {
     private readonly Memcg* groups;
@@ -16,6 +16,9 @@ internal readonly unsafe struct SimulatedBooks
         Page = page;
     }
 
+    /// <summary>Page i, which began on the list of group i modulo 2.</summary>
+    public Page* PageOf(int i) => Page + i;
+
     public Page* Page { get; }
 
     public Memcg* Group(int i) => groups + i;
@@ -24,7 +27,11 @@ internal readonly unsafe struct SimulatedBooks
     public Book* Book(int i) => (Book*)((byte*)Memcg.OnNode(groups + i, 0) + MemcgNode.LruSlot);
 
     /// <summary>The first group is the root: it has the pages that nobody owns.</summary>
-    public static SimulatedBooks New<TLru>(SimulatedCpus cpus, int count, bool owned = true, bool listed = true) where TLru : struct, ILruDesign
+    public static SimulatedBooks New<TLru>(SimulatedCpus cpus, int count, bool owned = true, bool listed = true, int pages = 1) where TLru : struct, ILruDesign =>
+        New<TLru, OwnerWord>(cpus, count, owned, listed, pages);
+
+    public static SimulatedBooks New<TLru, TPc>(SimulatedCpus cpus, int count, bool owned = true, bool listed = true, int pages = 1)
+        where TLru : struct, ILruDesign where TPc : struct, IPageCgroupDesign
     {
         MemcgTree* tree = Arena.New<MemcgTree>("tree");
         Memcg* groups = Arena.Array<Memcg>(2, "group");
@@ -48,12 +55,17 @@ internal readonly unsafe struct SimulatedBooks
             GuardedPtr<MemcgTree>.Set(&AccountingCpu.Of(cpus[c])->Tree, tree);
             GuardedPtr<Guarded<nint>>.Set(&AccountingCpu.Of(cpus[c])->Nodes, table);
         }
-        Page* page = Arena.New<Page>("page");
-        AtomicInt.Init(&page->RefCount, 1);
-        AtomicLong.Init(&page->Flags, PageFlags.SwapBacked);
-        AtomicLong.Init(&page->Memcg, owned ? (long)groups : 0);
-        if (listed) TLru.Add<OwnerWord>(cpus[0], &page, 1);
-        return new SimulatedBooks(groups, page);
+        Page* first = pages == 1 ? Arena.New<Page>("page") : Arena.Array<Page>(pages, "page");
+        for (int i = 0; i < pages; i++)
+        {
+            Page* page = first + i;
+            AtomicInt.Init(&page->RefCount, 1);
+            AtomicLong.Init(&page->Flags, PageFlags.SwapBacked);
+            AtomicLong.Init(&page->Memcg, 0);
+            if (owned) TPc.Commit<TLru>(cpus[0], page, groups + i % 2, anon: true);
+            if (listed) TLru.Add<TPc>(cpus[0], &page, 1);
+        }
+        return new SimulatedBooks(groups, first);
     }
 }
 

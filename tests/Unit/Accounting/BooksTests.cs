@@ -213,8 +213,9 @@ public sealed unsafe class BooksTests
         using var box = new AccountingBox<BooksW1>();
         Memcg* memcg = box.Inhabited();
         box.FaultAll(0, 2 * Pagevec.Size);
-        var totals = new LruLockTotals();
-        BooksW1.LruLockTotals(box.Cpu(), memcg, 0, totals);
+        var locks = new List<LruLockTotals>();
+        BooksW1.LruLocks(box.Cpu(), memcg, 0, locks);
+        LruLockTotals totals = Assert.Single(locks);
         Assert.Equal((2, 2 * Pagevec.Size, 0), (totals.Acquired, totals.Pages, totals.Contended));
         Assert.Equal(0, totals.Retries.Sum());
         Assert.Equal(0, totals.WaitNs);

@@ -60,7 +60,7 @@ public sealed class BadInput
         { "", "run fault -M 3.19 -M 3.19,stock=SingleSlot32 --dry-run", 2, "--model: 3.19 is named twice; name each design once" },
         { "", "run charge-uncharge --twin -M 3.19 -M 3.19,stock=SingleSlot64", 2, "--twin: compares one model with C; say -M once" },
         { "", "run fault -M 3.19,stock --dry-run", 2, "--model: 'stock' is not axis=answer; write for example 3.19,stock=None" },
-        { "", "run fault --lock mutex --dry-run", 2, "--lock: 'mutex' is not one of tas, ticket, mcs" },
+        { "", "run fault --lock mutex --dry-run", 2, "--lock: 'mutex' is not one of tas, ticket, mcs, tas-timed, ticket-timed, mcs-timed" },
         { "", "run fault -M 3.19,lru.lock=mcs --lock tas --dry-run", 2, "--lock: the model already says lru.lock; say it once" },
         { "", "run fault -d 5x --dry-run", 2, "--duration: '5x' is not a duration; write for example 250ms, 5s or 2m (a bare number is seconds)" },
         { "", "run fault -d 0 --dry-run", 2, "--duration: '0' is no time at all; write for example 250ms" },

@@ -65,9 +65,6 @@ public unsafe struct Book
             Lruvec.Init(&book->Vec);
             AtomicLong.Init(&book->Isolated, 0);
             AtomicPtr<Page>.Init(&book->Pending, null);
-            LruLockWaits.Init(&book->Waits);
-            Guarded<long>.Set(&book->Acquired, 0);
-            Guarded<long>.Set(&book->Pages, 0);
         }
         if (!IsEmpty(book)) Bug.Fail("book: a new life begins with pages of the last one (book, isolated)", (long)book, AtomicLong.Load(&book->Isolated));
         Guarded<nint>.Set(&book->Owner, (nint)owner);

@@ -184,13 +184,15 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
     }
 
     /// <inheritdoc/>
-    public static void AddLockTotals(in ThisCpu cpu, Memcg* memcg, int node, LruLockTotals totals)
+    public static void AddLocks(in ThisCpu cpu, Memcg* memcg, int node, ICollection<LruLockTotals> locks)
     {
         MemcgNode* on = Memcg.OnNode(memcg, node);
+        if (GuardedPtr<Memcg>.Get(&on->Memcg) == null) return; // never used
         for (int i = 0; i < CountOf(on); i++)
         {
             Book* book = First(on) + i;
-            totals.Add(Guarded<long>.Get(&book->Acquired), Guarded<long>.Get(&book->Pages), &book->Waits);
+            string name = $"group {Guarded<int>.Get(&memcg->Id)} node {node}{(TMap.Slices ? $" slice {i}" : "")}";
+            locks.Add(LruLockTotals.Of(name, Guarded<long>.Get(&book->Acquired), Guarded<long>.Get(&book->Pages), &book->Waits));
         }
     }
 

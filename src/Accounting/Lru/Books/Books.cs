@@ -18,8 +18,9 @@ namespace MemcgNative.Accounting;
 //
 // Page to book is read without the lock it leads to, so it is read again once the lock is held (L1). (S2) the second look: a lock taken by a
 // full-fence RMW and then the owner; against the switcher's owner store and then the lock.
-// Different from the mail: an isolated count is one atomic per book and not a guarded one per type, because a page that changed its book
-// while isolated is counted off where it was counted on; and what the mail calls lock_page_book is Lock here.
+// Different from the mail: a page found by pfn gets its reference before the lock (see Take); an isolated count is one atomic per book and not
+// a guarded one per type, because a page that changed its book while isolated is counted off where it was counted on; and what the mail
+// calls lock_page_book is Lock here.
 
 /// <summary>One lock per book: per group and node, or per slice of a node. Posted in 2012, never merged; mainline took the direction in 5.11.</summary>
 [PatchSeries("Konstantin Khlebnikov", "2012-02-16", "mm: memory book keeping and lru_lock splitting", "RFC and v3, not merged")]
@@ -62,10 +63,10 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
         for (; ; retries++)
         {
             LruLock<TLock>.Acquire(cpu, &book->Lock, &book->Waits);
-            if (TSwitch.Catcher == CatchRule.WinBit) break;
+            if ((TSwitch.Catcher & CatchRule.Verify) == 0) break;
             Book* again = BookOf<TPc>(cpu, page); // (S2) pairs with (S1) in ISwitchProtocol.cs
             if (again == book) break;
-            TLock.Release(cpu, &book->Lock);
+            LruLock<TLock>.Release(cpu, &book->Lock, &book->Waits);
             book = again;
         }
         Rcu.ReadUnlock(cpu);
@@ -123,7 +124,7 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
     private static void Leave(in ThisCpu cpu, Book* book, long pages)
     {
         Guarded<long>.Set(&book->Pages, Guarded<long>.Get(&book->Pages) + pages);
-        TLock.Release(cpu, &book->Lock);
+        LruLock<TLock>.Release(cpu, &book->Lock, &book->Waits);
         Machine.IrqOn();
     }
 
@@ -188,29 +189,32 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
     /// <inheritdoc/>
     public static CatchResult Catch<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign => Take<TPc>(cpu, page, referenced: false);
 
-    /// <summary>L3: a set LRU bit proves the link valid now; whether the page is ours is decided by the bit under the lock.</summary>
+    /// <summary>
+    /// L3, with the reference first, as compaction has it since 5.11. Without one the page could be freed and given to another group between our
+    /// second look and the LRU bit, and the set bit would be that of another book (B11): nobody switches an owner through the allocator under
+    /// the old book's lock. Whether the page is ours is decided by the bit under the lock.
+    /// </summary>
     [MethodImpl(Inline)]
     private static CatchResult Take<TPc>(in ThisCpu cpu, Page* page, bool referenced) where TPc : struct, IPageCgroupDesign
     {
-        if (!PageOps.Test(page, PageFlags.Lru)) return CatchResult.Missed;
-        if (TSwitch.Catcher == CatchRule.WinBit)
-        {
-            if (!GetReference(page, referenced)) return CatchResult.Missed;
-            if (!PageOps.TestAndClear(page, PageFlags.Lru)) return PageOps.PutAndTest(page) ? CatchResult.LastReference : CatchResult.Missed;
-        }
-        var hold = new Hold();
-        Book* book = hold.Relock<TPc>(cpu, page);
-        bool mine = TSwitch.Catcher == CatchRule.WinBit || PageOps.Test(page, PageFlags.Lru)
-            && (TSwitch.Catcher != CatchRule.VerifyLast || BookOf<TPc>(cpu, page) == book) && GetReference(page, referenced);
+        if (!PageOps.Test(page, PageFlags.Lru) || !GetReference(page, referenced)) return CatchResult.Missed;
+        bool win = TSwitch.Catcher == CatchRule.WinBit, mine = !win || PageOps.TestAndClear(page, PageFlags.Lru);
         if (mine)
         {
-            Unlink<TPc>(cpu, book, page, AtomicLong.Load(&page->Flags));
-            if (TSwitch.Catcher != CatchRule.WinBit) PageOps.Clear(page, PageFlags.Lru);
-            Book.MarkIsolated(book, page);
-            CountIsolated(cpu, book, 1);
+            var hold = new Hold();
+            Book* book = hold.Relock<TPc>(cpu, page);
+            mine = win || (PageOps.Test(page, PageFlags.Lru) && ((TSwitch.Catcher & CatchRule.VerifyLast) == 0 || BookOf<TPc>(cpu, page) == book));
+            if (mine)
+            {
+                Unlink<TPc>(cpu, book, page, AtomicLong.Load(&page->Flags));
+                if (!win) PageOps.Clear(page, PageFlags.Lru);
+                Book.MarkIsolated(book, page);
+                CountIsolated(cpu, book, 1);
+            }
+            hold.Unlock(cpu);
         }
-        hold.Unlock(cpu);
-        return mine ? CatchResult.Caught : CatchResult.Missed;
+        if (mine) return CatchResult.Caught;
+        return PageOps.PutAndTest(page) ? CatchResult.LastReference : CatchResult.Missed;
     }
 
     /// <summary>The isolation's own reference, put by whoever puts the page back.</summary>
@@ -338,7 +342,7 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
             Book* book = hold.Relock<TPc>(cpu, page);
             long flags = AtomicLong.Load(&page->Flags);
             bool here = (win || (flags & PageFlags.Lru) != 0) && (flags & (PageFlags.Active | PageFlags.Unevictable)) == 0
-                && (TSwitch.Catcher != CatchRule.VerifyLast || BookOf<TPc>(cpu, page) == book);
+                && ((TSwitch.Catcher & CatchRule.VerifyLast) == 0 || BookOf<TPc>(cpu, page) == book);
             if (here)
             {
                 Unlink<TPc>(cpu, book, page, flags);

@@ -24,7 +24,7 @@ public readonly unsafe struct W3 : ISwitchProtocol
     /// <inheritdoc/>
     public static string Name => "W3";
     /// <inheritdoc/>
-    public static CatchRule Catcher => CatchRule.VerifyLast;
+    public static CatchRule Catcher => CatchRule.Verify | CatchRule.VerifyLast;
     /// <inheritdoc/>
     public static void Switch<TLock, TMove>(in ThisCpu cpu, Page* page, Book* old, Book* fresh, ref TMove change)
         where TLock : struct, ILockKind where TMove : struct, IOwnerMove => change.Run(cpu, page);

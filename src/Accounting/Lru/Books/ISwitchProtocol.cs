@@ -10,15 +10,18 @@ namespace MemcgNative.Accounting;
 // switcher stores the new owner, puts the page on the new list and sets the LRU bit; the catcher sees the bit and takes the page off the
 // new list under the old lock. Each answer below is what the switcher does, and what it needs of the catcher.
 
-/// <summary>What a catcher does between finding a book and touching the page.</summary>
+/// <summary>What a catcher does between finding a book and touching the page, beside locking it and testing the LRU bit under the lock.</summary>
+[Flags]
 public enum CatchRule
 {
-    /// <summary>Lock, verify page to book, retry if it changed, then test the LRU bit (L1).</summary>
-    Verify,
-    /// <summary>Lock, test the LRU bit, then verify (W3).</summary>
-    VerifyLast,
+    /// <summary>Nothing more, as the mail quotes it. For the explorer.</summary>
+    Naive = 0,
+    /// <summary>Verify page to book under the lock, before the LRU bit; retry if it changed (L1).</summary>
+    Verify = 1,
+    /// <summary>Verify again after the LRU bit (W3).</summary>
+    VerifyLast = 2,
     /// <summary>Win the LRU bit, then lock: whoever won it is alone with the page (W5).</summary>
-    WinBit,
+    WinBit = 4,
 }
 
 /// <summary>How the owner of an isolated page changes.</summary>
