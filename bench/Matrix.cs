@@ -29,6 +29,10 @@ internal static partial class Matrix
         "ResCounter56" => Stock<ResCounter<ResCounter56, TicketLock>, TResult>(model, user),
         "ResCounter56Tas" => Stock<ResCounter<ResCounter56, TestAndSetLock>, TResult>(model, user),
         "PageCounter40" => Stock<PageCounter<PageCounter40>, TResult>(model, user),
+        "PageCounter112" => Stock<PageCounter<PageCounter112>, TResult>(model, user),
+        "PageCounter112Apart" => Stock<PageCounter<PageCounter112Apart>, TResult>(model, user),
+        "PageCounter192Legacy" => Stock<PageCounter<PageCounter192Legacy>, TResult>(model, user),
+        "PageCounter256" => Stock<PageCounter<PageCounter256>, TResult>(model, user),
         "PageCounter192" => Stock<PageCounter<PageCounter192>, TResult>(model, user),
         var other => throw Unbound(Axis.Counter, other),
     };

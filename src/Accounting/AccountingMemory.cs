@@ -87,6 +87,7 @@ public sealed unsafe class AccountingMemory
 
         if (TC.PageCgroupBytes != 0) PageCgroups = new KmemCache(memory, "page_cgroup", TC.PageCgroupBytes);
         nint* nodes = MapNodes<TC>(source, specs, first);
+        Guarded<nint>.Set(&Tree->AccountingNodes, (nint)nodes);
         for (int i = 0; i < cpus.Count; i++)
         {
             AccountingCpu* own = AccountingCpu.Of(cpus.Witness(i));

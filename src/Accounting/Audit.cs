@@ -61,7 +61,7 @@ public static unsafe class Audit
                 if (TC.LruTwin && !Memcg.IsRoot(memcg)) continue; // its pages are on the zone's list too, which is the root's
                 for (LruList list = 0; list <= LruList.Unevictable; list++) listed += TC.LruCount(memcg, node, list);
             }
-            CheckStatistics(memcg, found[id], wrong);
+            CheckStatistics<TC>(memcg, found[id], wrong);
             if (!Memcg.IsRoot(memcg)) CheckCounter<TC>(memcg, found[id], wrong); // the root's own pages are not counted (I1b)
             if (!Memcg.IsRoot(memcg) && Guarded<int>.Get(&tree->SwapAccounting) != 0) CheckMemsw<TC>(memcg, found[id], wrong);
             charged += MemcgStat.Read(memcg, MemcgStatItem.PgpgIn);
@@ -120,8 +120,9 @@ public static unsafe class Audit
         }
     }
 
-    private static void CheckStatistics(Memcg* memcg, in Found found, List<string> wrong)
+    private static void CheckStatistics<TC>(Memcg* memcg, Found found, List<string> wrong) where TC : struct, IMemoryController
     {
+        if (!TC.CountsPageState) (found.Mapped, found.Writeback) = (0, 0);
         int id = Guarded<int>.Get(&memcg->Id);
         long rss = MemcgStat.Read(memcg, MemcgStatItem.Rss), cache = MemcgStat.Read(memcg, MemcgStatItem.Cache);
         if (rss != found.Anon || cache != found.File) wrong.Add($"group {id}: rss {rss}, cache {cache}; the frames say {found.Anon}, {found.File}");

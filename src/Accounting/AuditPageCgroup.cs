@@ -18,12 +18,11 @@ internal static unsafe class AuditPageCgroup
         if (live != charged) wrong.Add($"page_cgroup: {live} objects allocated and not freed, {charged} pages are charged");
         if (!TC.LruTwin) return;
         long linked = 0;
-        for (int id = 1; id < Guarded<int>.Get(&tree->Capacity); id++)
+        for (int id = 0; id < Guarded<int>.Get(&tree->Capacity); id++)
         {
             Memcg* memcg = MemcgTree.ById(tree, id);
             if (Css.StateOf(&memcg->Css) == CssState.Free) continue;
-            for (int node = 0; node < Guarded<int>.Get(&tree->Nodes); node++)
-                for (LruList list = 0; list <= LruList.Unevictable; list++) linked += TC.LruCount(memcg, node, list);
+            for (int node = 0; node < Guarded<int>.Get(&tree->Nodes); node++) linked += TC.LruLinkedNodes(memcg, node);
         }
         if (linked != live) wrong.Add($"page_cgroup: {live} objects allocated and not freed, {linked} on the lists of groups");
     }

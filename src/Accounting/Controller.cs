@@ -131,12 +131,17 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     /// <inheritdoc/>
     public static bool ChargesInsertedPages => TPageCgroup.ChargesInsertedPages;
 
+    /// <inheritdoc/>
+    public static bool CountsPageState { [MethodImpl(Inline)] get => TUncharge.CountsPageState && !TResidents.UnchargesPagesInUse; }
+
     // Lru
 
     /// <inheritdoc/>
     public static bool LruTwin => TLru.Twin;
     /// <inheritdoc/>
     public static bool LruBitKeepsOwner => TLru.OwnerKeptByBit;
+    /// <inheritdoc/>
+    public static long LruLinkedNodes(Memcg* memcg, int node) => TLru.LinkedNodes(memcg, node);
     /// <inheritdoc/>
     public static void LruAdd(in ThisCpu cpu, Page** pages, int n) => TLru.Add<TPageCgroup>(cpu, pages, n);
     /// <inheritdoc/>

@@ -89,6 +89,10 @@ public static class Eras
     public static IReadOnlyList<Answer> Answers { get; } =
     [
         new(Axis.Counter, "PageCounter40", "atomic add per level, five words in 40 bytes (3.19)"),
+        new(Axis.Counter, "PageCounter112", "atomic add per level, 112 bytes, limit and parent on usage's line (5.8 to 5.11)"),
+        new(Axis.Counter, "PageCounter112Apart", "the same, parent away from usage (5.12 to 6.0)"),
+        new(Axis.Counter, "PageCounter192Legacy", "atomic add per level, three lines, usage alone (6.1 to 6.11)"),
+        new(Axis.Counter, "PageCounter256", "the same, a fourth line by accident (6.12 to 6.14)"),
         new(Axis.Counter, "PageCounter192", "atomic add per level, usage alone on its line, 192 bytes (6.18)"),
         new(Axis.Counter, "ResCounter40", "spinlock per level, ticket, 40 bytes (2.6.25)"),
         new(Axis.Counter, "ResCounter40Tas", "the same, test and set"),
@@ -186,6 +190,10 @@ public static class Eras
             ["PageCounter40", "SingleSlot32", "OwnerWord", "Books", "ticket", "AtFinalPut", "PinPerPage", "None", "W2", "rcu+lockwait"]),
         new("5.11", "Alex Shi, Hugh Dickins", "2021-02", "per memcg lru lock", "released",
             ["PageCounter40", "SingleSlot32", "OwnerWord", "LruvecLruBit", "mcs", "AtFinalPut", "PinPerPage", "None"]),
+        new("6.1", "Shakeel Butt", "2022-12", "memcg: optimize charge codepath", "released",
+            ["PageCounter192Legacy", "SingleSlot64", "OwnerWord", "LruvecLruBit", "mcs", "AtFinalPut", "PinPerPage", "ObjCgroup"]),
+        new("6.12", "Roman Gushchin, Shakeel Butt", "2024-11", "mm: memcg: separate legacy cgroup v1 code", "released",
+            ["PageCounter256", "SingleSlot64", "OwnerWord", "LruvecLruBit", "mcs", "AtFinalPut", "PinPerPage", "ObjCgroup"]),
         new("6.18", "Shakeel Butt, Roman Gushchin and many", "2025-11", "multi-memcg percpu charge cache; obj_cgroup", "released",
             ["PageCounter192", "SevenSlot64", "OwnerWord", "LruvecLruBit", "mcs", "AtFinalPut", "PinPerPage", "ObjCgroup"]),
     ];

@@ -123,12 +123,17 @@ public unsafe interface IMemoryController
     /// <summary>Are device pages charged when they are inserted?</summary>
     static abstract bool ChargesInsertedPages { get; }
 
+    /// <summary>Are the mapped and writeback statistics kept (see <see cref="IUnchargeDesign.CountsPageState"/>)?</summary>
+    static abstract bool CountsPageState { get; }
+
     // Lru
 
     /// <summary>Do the root's lists hold every page, beside those of its group (see <see cref="ILruDesign.Twin"/>)?</summary>
     static abstract bool LruTwin { get; }
     /// <summary>Must a page be charged before it can be on a list (see <see cref="ILruDesign.OwnerKeptByBit"/>)?</summary>
     static abstract bool LruBitKeepsOwner { get; }
+    /// <summary>See <see cref="ILruDesign.LinkedNodes"/>.</summary>
+    static abstract long LruLinkedNodes(Memcg* memcg, int node);
     /// <summary>Puts pages on their lists; they come from a pagevec, whose references keep them alive.</summary>
     static abstract void LruAdd(in ThisCpu cpu, Page** pages, int n);
     /// <summary>Takes pages whose last reference is gone off their lists; pages that are on none are skipped.</summary>

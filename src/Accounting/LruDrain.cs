@@ -19,7 +19,7 @@ public unsafe struct LruDrain
 
     private static CpuWork* Of(CpuArea* area) => &((LruDrain*)((byte*)area + Offset))->Work;
 
-    private static void Serve<TC>(in ThisCpu cpu, CpuWork* work) where TC : struct, IMemoryController => Mm.LruAddDrain<TC>(cpu);
+    private static void Serve<TC>(in ThisCpu cpu, CpuWork* work) where TC : struct, IMemoryController => Mm.LruAddDrainQuietly<TC>(cpu);
 
     /// <summary>Asks every other CPU to drain at its next poll point.</summary>
     public static void AskOthers(in ThisCpu cpu)

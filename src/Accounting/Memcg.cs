@@ -18,14 +18,12 @@ public unsafe struct Memcg
 {
     /// <summary>Bytes of one group (Linux: 2312 B in 2025, spec 5.1).</summary>
     public const int Bytes = 2048;
-    /// <summary>Counter axis: three counters of up to 192 B.</summary>
-    public const int CounterSlot = 512, CounterSlotBytes = 640;
+    /// <summary>Counter axis: three counters of up to 256 B.</summary>
+    public const int CounterSlot = 512, CounterSlotBytes = 768;
     /// <summary>PageCgroup axis.</summary>
-    public const int PageCgroupSlot = 1152, PageCgroupSlotBytes = 64;
+    public const int PageCgroupSlot = 1280, PageCgroupSlotBytes = 64;
     /// <summary>Lru axis.</summary>
-    public const int LruSlot = 1216, LruSlotBytes = 192;
-    /// <summary>Uncharge axis.</summary>
-    public const int UnchargeSlot = 1408, UnchargeSlotBytes = 128;
+    public const int LruSlot = 1344, LruSlotBytes = 192;
     /// <summary>Residents axis.</summary>
     public const int ResidentsSlot = 1536, ResidentsSlotBytes = 128;
     /// <summary>Kmem axis.</summary>

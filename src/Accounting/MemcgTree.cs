@@ -63,6 +63,12 @@ public unsafe struct MemcgTree
     /// <summary>L: <see cref="SoftLimitLock"/>: updates of the soft-limit tree.</summary>
     [FieldOffset(216)] public Guarded<long> SoftLimitUpdates;
 
+    /// <summary>I: AccountingNode* per node index.</summary>
+    [FieldOffset(224)] public Guarded<nint> AccountingNodes;
+
+    /// <summary>A: MoverState* of groups whose pages cannot be taken just now; a stack that is taken whole.</summary>
+    [FieldOffset(232)] public AtomicPtr<byte> StalledMovers;
+
     /// <summary>I: per node the base of its MemcgNode array; <see cref="MaxNodes"/> entries follow.</summary>
     [FieldOffset(256)] public Guarded<nint> NodeBases;
 
@@ -82,6 +88,9 @@ public unsafe struct MemcgTree
     /// <summary>The MemcgNode array of node.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static nint NodeBase(MemcgTree* tree, int node) => Guarded<nint>.Get(&tree->NodeBases + node);
+
+    /// <summary>What accounting keeps for node.</summary>
+    public static AccountingNode* Node(MemcgTree* tree, int node) => (AccountingNode*)((nint*)Guarded<nint>.Get(&tree->AccountingNodes))[node];
 
     /// <summary>The root group.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

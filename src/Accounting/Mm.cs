@@ -175,9 +175,16 @@ public static unsafe class Mm
         if (!Pagevec.Add(Pagevec.AddOf(cpu.Area), page)) LruAddDrain<TC>(cpu);
     }
 
-    /// <summary>lru_add_drain: this CPU's vector onto the lists. May be a page's final put.</summary>
+    /// <summary>lru_add_drain: this CPU's vector onto the lists. May be a page's final put. Movers that could not take a page look again.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static void LruAddDrain<TC>(in ThisCpu cpu) where TC : struct, IMemoryController
+    {
+        LruAddDrainQuietly<TC>(cpu);
+        PageMover.Wake(cpu, GuardedPtr<MemcgTree>.Get(&AccountingCpu.Of(cpu)->Tree));
+    }
+
+    /// <summary>The same as a mover does it or has it done: two stalled ones must not wake each other for ever.</summary>
+    internal static void LruAddDrainQuietly<TC>(in ThisCpu cpu) where TC : struct, IMemoryController
     {
         if (TC.LruPends) TC.LruDrainPending(cpu); // the vector is empty then
         Page** pages = stackalloc Page*[Pagevec.Size];

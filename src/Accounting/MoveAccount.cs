@@ -56,7 +56,7 @@ public static unsafe class MoveAccount
         Machine.IrqOff(); // nests with the list lock's
         MoveLock.Acquire(cpu, &from->MoveLock);
         bool moved = TC.MoveAccount(cpu, page, from, to, out ClearedCharge charge);
-        if (moved) MoveStatistics(cpu, page, from, to, charge);
+        if (moved) MoveStatistics<TC>(cpu, page, from, to, charge);
         MoveLock.Release(cpu, &from->MoveLock);
         Machine.IrqOn();
         if (!moved) return false;
@@ -65,12 +65,12 @@ public static unsafe class MoveAccount
         return true;
     }
 
-    private static void MoveStatistics(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, in ClearedCharge charge)
+    private static void MoveStatistics<TC>(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, in ClearedCharge charge) where TC : struct, IMemoryController
     {
         bool anon = charge.Anon != 0;
         Move(cpu, from, to, anon ? MemcgStatItem.Rss : MemcgStatItem.Cache);
-        if (!anon && AtomicInt.Load(&page->MapCount) != 0) Move(cpu, from, to, MemcgStatItem.FileMapped);
-        if (PageOps.Test(page, PageFlags.Writeback)) Move(cpu, from, to, MemcgStatItem.Writeback);
+        if (TC.CountsPageState && !anon && AtomicInt.Load(&page->MapCount) != 0) Move(cpu, from, to, MemcgStatItem.FileMapped);
+        if (TC.CountsPageState && PageOps.Test(page, PageFlags.Writeback)) Move(cpu, from, to, MemcgStatItem.Writeback);
         MemcgStatCpu.Add(Memcg.OnCpu(cpu, from), MemcgStatItem.PgpgOut, 1);
         if (to != null) MemcgStatCpu.Add(Memcg.OnCpu(cpu, to), MemcgStatItem.PgpgIn, 1);
     }

@@ -24,6 +24,7 @@ public unsafe ref struct PageStat
     public static PageStat Begin<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController
     {
         Rcu.ReadLock(cpu);
+        if (!TC.CountsPageState) return new PageStat { memcg = null };
         Memcg* owner = TC.OwnerOf(cpu, page, out bool used);
         if (!used) return new PageStat { memcg = null };
         if (AtomicInt.Load(&owner->Moving) == 0) return new PageStat { memcg = owner }; // (A) pairs with (B) in PageMover.cs

@@ -114,6 +114,9 @@ public static unsafe class Reclaim
         if (!Rmap.TryUnmap<TC>(cpu, page)) return false;
         if (PageOps.Test(page, PageFlags.Dirty))
         {
+            // swap_writepage: a place that no entry names is not written but given up. An unmap that saw the page outside the swap cache may be about
+            // to uncharge it (mem_cgroup_uncharge_page: that test is not stable), so under writeback it would lose the group that counts it.
+            if (SwapCache.TryFree<TC>(cpu, device, page)) return false;
             Writeback.Start<TC>(cpu, page); // clean when it comes back, and next in line
             return false;
         }

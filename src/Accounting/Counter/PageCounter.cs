@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using MemcgNative.Native;
 
 namespace MemcgNative.Accounting;
@@ -18,77 +17,6 @@ namespace MemcgNative.Accounting;
 //
 // Racy by design: watermark and failcnt (S4). A failing big charge may make a small one fail meanwhile (S2, F1), bounded by its size.
 // Differs from Linux: underflow is a Bug at once, never repaired (S1, F5).
-
-/// <summary>A counter with the layout L. Linux: struct page_counter.</summary>
-public unsafe interface IPageCounterLayout
-{
-    /// <summary>Name users choose it by.</summary>
-    static abstract string Name { get; }
-    /// <summary>Bytes from one counter of a group to its next.</summary>
-    static abstract int Bytes { get; }
-    /// <summary>A: pages charged.</summary>
-    static abstract AtomicLong* Usage(void* counter);
-    /// <summary>A: most pages allowed.</summary>
-    static abstract AtomicLong* Limit(void* counter);
-    /// <summary>I: the parent group's counter of the same kind, or null.</summary>
-    static abstract GuardedPtr<byte>* Parent(void* counter);
-    /// <summary>X: highest usage a charge saw; may miss a peak when two CPUs raise it at once.</summary>
-    static abstract AtomicLong* Watermark(void* counter);
-    /// <summary>X: refused charges; may miss some when two CPUs count at once.</summary>
-    static abstract AtomicLong* FailCount(void* counter);
-}
-
-/// <summary>3.19: five words, 40 bytes, one line, written and read-mostly fields together.</summary>
-[SharedState, StructLayout(LayoutKind.Explicit, Size = 40)]
-public unsafe struct PageCounter40 : IPageCounterLayout
-{
-    [FieldOffset(0)] private AtomicLong usage;
-    [FieldOffset(8)] private AtomicLong limit;
-    [FieldOffset(16)] private GuardedPtr<byte> parent;
-    [FieldOffset(24)] private AtomicLong watermark;
-    [FieldOffset(32)] private AtomicLong failCount;
-
-    /// <inheritdoc/>
-    public static string Name => "40";
-    /// <inheritdoc/>
-    public static int Bytes => 40;
-    /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* Usage(void* counter) => &((PageCounter40*)counter)->usage;
-    /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* Limit(void* counter) => &((PageCounter40*)counter)->limit;
-    /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static GuardedPtr<byte>* Parent(void* counter) => &((PageCounter40*)counter)->parent;
-    /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* Watermark(void* counter) => &((PageCounter40*)counter)->watermark;
-    /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* FailCount(void* counter) => &((PageCounter40*)counter)->failCount;
-}
-
-/// <summary>6.18: three lines; usage alone in the first, watermarks in the second, limits and parent in the third (spec 3.1).</summary>
-[SharedState, StructLayout(LayoutKind.Explicit, Size = 192)]
-public unsafe struct PageCounter192 : IPageCounterLayout
-{
-    [FieldOffset(0)] private AtomicLong usage;
-    [FieldOffset(8)] private AtomicLong failCount;
-    [FieldOffset(112)] private AtomicLong watermark;
-    [FieldOffset(160)] private AtomicLong limit;
-    [FieldOffset(168)] private GuardedPtr<byte> parent;
-
-    /// <inheritdoc/>
-    public static string Name => "192";
-    /// <inheritdoc/>
-    public static int Bytes => 192;
-    /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* Usage(void* counter) => &((PageCounter192*)counter)->usage;
-    /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* Limit(void* counter) => &((PageCounter192*)counter)->limit;
-    /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static GuardedPtr<byte>* Parent(void* counter) => &((PageCounter192*)counter)->parent;
-    /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* Watermark(void* counter) => &((PageCounter192*)counter)->watermark;
-    /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)] public static AtomicLong* FailCount(void* counter) => &((PageCounter192*)counter)->failCount;
-}
 
 /// <summary>Counters charged by atomic adds, one per level. Linux: mm/page_counter.c.</summary>
 [PatchSeries("Johannes Weiner", "2014-11-05", "mm: memcontrol: lockless page counters", "merged in 3.19 (3e32cb2e0a12)")]

@@ -106,8 +106,13 @@ public unsafe interface ILruDesign
         where TPc : struct, IPageCgroupDesign where TSwitch : struct, IOwnerSwitch =>
         Bug.Fail("lru: a page that somebody may have isolated changes its owner, and the LRU bit keeps it (page)", (long)page);
 
-    /// <summary>Are pages on the zone's list and on their group's at once? Then the root's lists are the zone's own and hold every page.</summary>
+    /// <summary>
+    /// Are pages on the zone's list and on their group's at once? Then <see cref="IsolateTail"/> and <see cref="Count"/> of the root mean the zone's,
+    /// which hold every page.
+    /// </summary>
     static virtual bool Twin => false;
+    /// <summary>page_cgroups linked on memcg's own lists on node; only where there are such lists.</summary>
+    static virtual long LinkedNodes(Memcg* memcg, int node) => 0;
     /// <summary>Seam: node is a page_cgroup that has just become its page's; runs inside the PageCgroup axis' critical section, where it has one.</summary>
     static virtual void OnNodeOwned<TPc>(in ThisCpu cpu, ListHead* node) where TPc : struct, IPageCgroupDesign { }
     /// <summary>Seam: these page_cgroups are about to be freed, or their pages to have none; n is at most 16.</summary>

@@ -164,23 +164,30 @@ public readonly unsafe partial struct TwinLists<TForm, TLock>
     /// <inheritdoc/>
     public static void Check<TPc>(in ThisCpu cpu, Memcg* memcg, int node, ICollection<string> wrong) where TPc : struct, IPageCgroupDesign
     {
-        int id = Guarded<int>.Get(&memcg->Id);
-        TwinListState* own = Of(memcg, node);
         var hold = new ZoneHold<TLock>();
         hold.Lock(cpu, node);
         for (LruList list = 0; list <= LruList.Unevictable; list++)
         {
-            ListHead* head = Lruvec.Head(&own->Lists, list);
-            long length = IntrusiveList.Walk(head);
-            if (length != Lruvec.Count(&own->Lists, list)) wrong.Add($"lru: group {id} node {node} {list}: count {Lruvec.Count(&own->Lists, list)}, walk {length}");
-            for (ListHead* at = IntrusiveList.First(head); at != head; at = IntrusiveList.NextOf(at))
+            if (Memcg.IsRoot(memcg))
             {
-                string place = $"lru: group {id} node {node} {list}: ";
-                if (Memcg.IsRoot(memcg)) CheckPage(PageOps.OfLru(at), node, list, place, wrong);
-                else CheckNode<TPc>(cpu, at, memcg, node, list, place, wrong);
+                string zone = $"lru: zone of node {node} {list}: ";
+                ListHead* pages = Walk(ZoneVec(cpu, node), list, zone, wrong);
+                for (ListHead* at = IntrusiveList.First(pages); at != pages; at = IntrusiveList.NextOf(at)) CheckPage(PageOps.OfLru(at), node, list, zone, wrong);
             }
+            string place = $"lru: group {Guarded<int>.Get(&memcg->Id)} node {node} {list}: ";
+            ListHead* head = Walk(&Of(memcg, node)->Lists, list, place, wrong);
+            for (ListHead* at = IntrusiveList.First(head); at != head; at = IntrusiveList.NextOf(at)) CheckNode<TPc>(cpu, at, memcg, node, list, place, wrong);
         }
         hold.Unlock(cpu);
+    }
+
+    /// <summary>Compares a list's count with its walk; returns its head.</summary>
+    private static ListHead* Walk(Lruvec* lists, LruList list, string place, ICollection<string> wrong)
+    {
+        ListHead* head = Lruvec.Head(lists, list);
+        long length = IntrusiveList.Walk(head);
+        if (length != Lruvec.Count(lists, list)) wrong.Add($"{place}count {Lruvec.Count(lists, list)}, walk {length}");
+        return head;
     }
 
     private static void CheckPage(Page* page, int node, LruList list, string place, ICollection<string> wrong)

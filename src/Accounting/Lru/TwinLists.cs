@@ -22,8 +22,8 @@ namespace MemcgNative.Accounting;
 // The scanner of an asynchronous list skips pages off the zone's list and puts right what is on the wrong list. Under Z a page with the LRU
 // bit cannot pass through the allocator, so an object that its page still shows then is the page's (A8).
 //
-// What differs from Linux: five lists per group instead of two, as in the -mm tree of 2008, so that reclaim is the same for every design. The
-// root has no pages of its own: its lists are the zone's.
+// What differs from Linux: five lists per group instead of two, as in the -mm tree of 2008, so that reclaim is the same for every design; and who
+// scans the root scans the zone's lists, as global reclaim did: the root's own page_cgroups are linked like any group's, and nobody walks them.
 
 /// <summary>When a group's list follows.</summary>
 public interface ITwinForm
@@ -66,12 +66,15 @@ public readonly unsafe partial struct TwinLists<TForm, TLock> : ILruDesign where
 
     [MethodImpl(Inline)]
     private static TwinListState* Of(Memcg* memcg, int node) => (TwinListState*)((byte*)Memcg.OnNode(memcg, node) + MemcgNode.LruSlot);
-    /// <summary>The zone's own lists: the root's.</summary>
     [MethodImpl(Inline)]
-    private static Lruvec* ZoneVec(in ThisCpu cpu, int node) => &Of(MemcgTree.Root(GuardedPtr<MemcgTree>.Get(&AccountingCpu.Of(cpu)->Tree)), node)->Lists;
+    private static Lruvec* ZoneVec(in ThisCpu cpu, int node) => &TwinZoneState.Of(AccountingCpu.Node(cpu, node))->Lists;
 
     /// <inheritdoc/>
-    public static void InitNode(AccountingNode* node) => TLock.Init(&AccountingNode.Slot<ZoneLruState>(node, AccountingNode.LruSlot)->Lock);
+    public static void InitNode(AccountingNode* node)
+    {
+        TLock.Init(&TwinZoneState.Of(node)->Zone.Lock);
+        Lruvec.Init(&TwinZoneState.Of(node)->Lists);
+    }
 
     /// <inheritdoc/>
     public static void InitMemcg(Memcg* memcg) { }
@@ -265,7 +268,29 @@ public readonly unsafe partial struct TwinLists<TForm, TLock> : ILruDesign where
     public static void* LineOf(Memcg* memcg, int node) => TForm.FollowsCharge ? Of(memcg, node) : null;
 
     /// <inheritdoc/>
-    public static long Count(Memcg* memcg, int node, LruList list) => Lruvec.Count(&Of(memcg, node)->Lists, list);
+    public static long Count(Memcg* memcg, int node, LruList list) =>
+        Lruvec.Count(Memcg.IsRoot(memcg) ? &TwinZoneState.Of(MemcgTree.Node(Memcg.TreeOf(memcg), node))->Lists : &Of(memcg, node)->Lists, list);
+
+    /// <inheritdoc/>
+    public static long LinkedNodes(Memcg* memcg, int node)
+    {
+        long linked = 0;
+        for (LruList list = 0; list <= LruList.Unevictable; list++) linked += Lruvec.Count(&Of(memcg, node)->Lists, list);
+        return linked;
+    }
+}
+
+/// <summary>A zone's lock and its lists of pages, whoever pays for them.</summary>
+[SharedState, StructLayout(LayoutKind.Explicit, Size = 256 + Lruvec.Bytes)]
+internal unsafe struct TwinZoneState
+{
+    /// <summary>The lock, first, where <see cref="ZoneHold{TLock}"/> finds it; it guards the groups' lists of a synchronous form too.</summary>
+    [FieldOffset(0)] public ZoneLruState Zone;
+    /// <summary>L: of pages.</summary>
+    [FieldOffset(256)] public Lruvec Lists;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TwinZoneState* Of(AccountingNode* node) => AccountingNode.Slot<TwinZoneState>(node, AccountingNode.LruSlot);
 }
 
 /// <summary>A group's lists in one zone, lock and lists together. Linux: struct mem_cgroup_per_zone, 56 bytes with two lists.</summary>
@@ -274,6 +299,6 @@ internal struct TwinListState
 {
     /// <summary>Irq-safe; guards the lists of an asynchronous form.</summary>
     [FieldOffset(0)] public LockWord Lock;
-    /// <summary>L: of page_cgroups; the root's: of pages, under the zone's lock.</summary>
+    /// <summary>L: of page_cgroups.</summary>
     [FieldOffset(8)] public Lruvec Lists;
 }

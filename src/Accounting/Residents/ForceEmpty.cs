@@ -26,6 +26,8 @@ public readonly unsafe struct ForceEmpty : IResidentsDesign
 
     /// <inheritdoc/>
     public static string Name => "ForceEmpty";
+    /// <inheritdoc/>
+    public static bool UnchargesPagesInUse => true;
 
     [MethodImpl(Inline)]
     private static AtomicLong* References(Memcg* memcg) => &Memcg.Slot<MoverState>(memcg, Memcg.ResidentsSlot)->References;

@@ -9,6 +9,9 @@ public unsafe interface IResidentsDesign : IChargePin
     /// <summary>Name users choose it by.</summary>
     static abstract string Name { get; }
 
+    /// <summary>Does a page that is in use lose its charge? Then nothing that a page is in can be counted per group (<see cref="IUnchargeDesign.CountsPageState"/>).</summary>
+    static virtual bool UnchargesPagesInUse => false;
+
     /// <summary>Prepares a new group's state.</summary>
     static abstract void InitMemcg(Memcg* memcg);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using MemcgNative.Allocator;
 using MemcgNative.Native;
@@ -10,14 +11,16 @@ namespace MemcgNative.Accounting;
 /// mem_cgroup_force_empty_list, mem_cgroup_move_account, mem_cgroup_reparent_charges.
 /// </summary>
 /// <remarks>
-/// Linux loops and sleeps; here each turn runs as an RCU callback, so a grace period lies before the first move and between turns: readers of
-/// statistics that saw no mover are gone (C15), and every CPU has passed a poll point and served the request to drain its vector. A turn
-/// that moves nothing is repeated <see cref="FruitlessTurns"/> times; then the group stays, as rmdir's EBUSY left it.
+/// Linux loops and sleeps, for as long as it takes; here each turn runs as an RCU callback, so a grace period lies before the first move and between
+/// turns: readers of statistics that saw no mover are gone (C15), and every CPU has passed a poll point and served the request to drain its vector.
+/// A CPU that leaves runs its callbacks first, and when all others have left grace periods take no time: a mover that waits for one of them would
+/// never let it go. So a mover that got nowhere <see cref="FruitlessTurns"/> times is stalled: it goes on when any CPU has drained its vector,
+/// which every way back to the lists passes, or when another mover has finished, which may be its child's.
 /// </remarks>
 internal static unsafe class PageMover
 {
-    /// <summary>Turns without progress before the mover gives up: somebody holds a page off the lists for good.</summary>
-    public const int FruitlessTurns = 1024;
+    /// <summary>Turns without progress before a mover stalls.</summary>
+    public const int FruitlessTurns = 16;
 
     private static MoverState* Of(Memcg* memcg) => Memcg.Slot<MoverState>(memcg, Memcg.ResidentsSlot);
 
@@ -26,26 +29,62 @@ internal static unsafe class PageMover
     {
         Css.Get(cpu, &memcg->Css); // put by Turn
         Guarded<int>.Set(&Of(memcg)->Fruitless, 0);
+        Guarded<nint>.Set(&Of(memcg)->Turn, (nint)(delegate*<in ThisCpu, RcuHead*, void>)&Turn<TC, TTarget>);
         AtomicInt.Add(&memcg->Moving, 1); // (B) pairs with (A) in PageStat.cs: the grace period before Turn
-        Rcu.Call(cpu, &Of(memcg)->Rcu, &Turn<TC, TTarget>);
+        Again(cpu, Of(memcg));
     }
+
+    private static void Again(in ThisCpu cpu, MoverState* mover) => Rcu.Call(cpu, &mover->Rcu, (delegate*<in ThisCpu, RcuHead*, void>)Guarded<nint>.Get(&mover->Turn));
 
     private static void Turn<TC, TTarget>(in ThisCpu cpu, RcuHead* head) where TC : struct, IMemoryController where TTarget : struct, IMoveTarget
     {
         var memcg = (Memcg*)((byte*)head - Memcg.ResidentsSlot);
         TC.DrainStocks(cpu, memcg);
-        Mm.LruAddDrain<TC>(cpu);
+        Mm.LruAddDrainQuietly<TC>(cpu);
         LruDrain.AskOthers(cpu);
         long moved = MoveLists<TC, TTarget>(cpu, memcg);
         if (TC.Usage(memcg, CounterKind.Memory) == TC.Usage(memcg, CounterKind.Kmem) && Listed<TC>(memcg) == 0)
         {
             AtomicInt.Add(&memcg->Moving, -1);
+            MemcgTree* tree = Memcg.TreeOf(memcg);
             Css.Put(cpu, &memcg->Css); // got by Start
+            Wake(cpu, tree);
             return;
         }
         int fruitless = moved != 0 ? 0 : Guarded<int>.Get(&Of(memcg)->Fruitless) + 1;
         Guarded<int>.Set(&Of(memcg)->Fruitless, fruitless);
-        if (fruitless < FruitlessTurns) Rcu.Call(cpu, head, &Turn<TC, TTarget>);
+        if (fruitless < FruitlessTurns) Again(cpu, Of(memcg));
+        else Stall(Memcg.TreeOf(memcg), Of(memcg));
+    }
+
+    private static void Stall(MemcgTree* tree, MoverState* mover)
+    {
+        Guarded<int>.Set(&mover->Fruitless, 0);
+        MoverState* seen, first = (MoverState*)AtomicPtr<byte>.Load(&tree->StalledMovers);
+        do // ended by whoever gets its exchange through; a push has no ABA
+        {
+            seen = first;
+            GuardedPtr<byte>.Set(&mover->Next, (byte*)seen);
+            first = (MoverState*)AtomicPtr<byte>.CompareExchange(&tree->StalledMovers, (byte*)mover, (byte*)seen);
+        } while (first != seen);
+    }
+
+    /// <summary>Stalled movers go on, a grace period later.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Wake(in ThisCpu cpu, MemcgTree* tree)
+    {
+        if (AtomicPtr<byte>.Load(&tree->StalledMovers) != null) WakeAll(cpu, tree);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void WakeAll(in ThisCpu cpu, MemcgTree* tree)
+    {
+        for (var mover = (MoverState*)AtomicPtr<byte>.Exchange(&tree->StalledMovers, null); mover != null;)
+        {
+            var next = (MoverState*)GuardedPtr<byte>.Get(&mover->Next); // before the call: the mover is RCU's then
+            Again(cpu, mover);
+            mover = next;
+        }
     }
 
     private static long Listed<TC>(Memcg* memcg) where TC : struct, IMemoryController
@@ -102,6 +141,10 @@ internal struct MoverState
     [FieldOffset(0)] public RcuHead Rcu;
     /// <summary>C: turns in a row that moved nothing.</summary>
     [FieldOffset(16)] public Guarded<int> Fruitless;
+    /// <summary>I: the turn, as RCU calls it.</summary>
+    [FieldOffset(24)] public Guarded<nint> Turn;
+    /// <summary>C: while stalled: the mover that stalled before.</summary>
+    [FieldOffset(32)] public GuardedPtr<byte> Next;
     /// <summary>A: one css reference per counted page, in one word that every CPU writes (2.6.27).</summary>
     [FieldOffset(64)] public AtomicLong References;
 }

@@ -32,6 +32,8 @@ public interface IEarlyForm
     static abstract bool MigrationCharges { get; }
     /// <summary>Uncharges of one group between begin and end are subtracted in one go (2.6.33).</summary>
     static abstract bool Batches { get; }
+    /// <summary>See <see cref="IUnchargeDesign.CountsPageState"/>.</summary>
+    static abstract bool CountsPageState { get; }
 }
 
 /// <summary>2.6.27: no swap accounting, no batch; a failed migration leaves the page uncharged and in use (C1).</summary>
@@ -45,6 +47,8 @@ public readonly struct Early2627 : IEarlyForm
     public static bool MigrationCharges => true;
     /// <inheritdoc/>
     public static bool Batches => false;
+    /// <inheritdoc/>
+    public static bool CountsPageState => false;
 }
 
 /// <summary>2.6.29: memory+swap.</summary>
@@ -58,6 +62,8 @@ public readonly struct Early2629 : IEarlyForm
     public static bool MigrationCharges => true;
     /// <inheritdoc/>
     public static bool Batches => false;
+    /// <inheritdoc/>
+    public static bool CountsPageState => false;
 }
 
 /// <summary>3.2 to 3.16: task batch, migration without a second charge.</summary>
@@ -71,6 +77,8 @@ public readonly struct Early32 : IEarlyForm
     public static bool MigrationCharges => false;
     /// <inheritdoc/>
     public static bool Batches => true;
+    /// <inheritdoc/>
+    public static bool CountsPageState => true;
 }
 
 /// <summary>Uncharge where the type of the page is known. Linux: __mem_cgroup_uncharge_common and its wrappers, mm/memcontrol.c 2.6.27 to 3.16.</summary>
@@ -80,6 +88,8 @@ public readonly unsafe struct AtUnmap<TForm> : IUnchargeDesign where TForm : str
 {
     /// <inheritdoc/>
     public static string Name => "AtUnmap(" + TForm.Name + ")";
+    /// <inheritdoc/>
+    public static bool CountsPageState => TForm.CountsPageState;
 
     /// <inheritdoc/>
     public static void InitCpu(CpuArea* area) => UnchargeBatch.Init(UnchargeBatch.Of(area));

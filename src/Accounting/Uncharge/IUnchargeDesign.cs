@@ -10,6 +10,12 @@ public unsafe interface IUnchargeDesign
     /// <summary>Name users choose it by.</summary>
     static abstract string Name { get; }
 
+    /// <summary>
+    /// Are mapped file pages and pages under writeback counted per group? Only where no page in use loses its charge: who was counted up is counted
+    /// down. Linux counts mapped pages since 2.6.31 (d69b042f3d9f), writeback since 3.12 (3ea67d06e467).
+    /// </summary>
+    static virtual bool CountsPageState => true;
+
     /// <summary>Prepares per-CPU state.</summary>
     static abstract void InitCpu(CpuArea* area);
 

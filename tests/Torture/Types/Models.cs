@@ -54,9 +54,7 @@ internal static class Models
 /// <summary>Makes the accounting type of a model.</summary>
 internal sealed class AccountingMaker(Model model) : IControllerUser<TortureType>
 {
-    public TortureType Use<TC>() where TC : struct, IMemoryController => new AccountingTorture<TC>(model.ToString(),
-        rootless: model[Axis.Lru].StartsWith("TwinLists", StringComparison.Ordinal),
-        earlyUncharge: model[Axis.Uncharge].StartsWith("AtUnmap", StringComparison.Ordinal) || model[Axis.Residents] == "ForceEmpty");
+    public TortureType Use<TC>() where TC : struct, IMemoryController => new AccountingTorture<TC>(model.ToString());
 }
 
 /// <summary>Makes the counter type of a model.</summary>

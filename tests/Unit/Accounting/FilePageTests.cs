@@ -45,7 +45,7 @@ public sealed unsafe class FilePageTests
         Assert.True(FileSpace.TryMap(file, box.Space(), 100, 0, 50));
         for (int i = 0; i < 40; i++) Mm.Put<TC>(box.Cpu(), Read(box, file, i, write: i % 2 == 0));
         for (int i = 0; i < 20; i++) Assert.Equal(FaultResult.Mapped, MmFile.Fault<TC>(box.Cpu(), box.Space(), 100 + i, file, i, write: false));
-        Assert.Equal((40, 20, 40), (Usage(box, memcg), MemcgStat.Read(memcg, MemcgStatItem.FileMapped), AtomicLong.Load(&file->Pages)));
+        Assert.Equal((40, TC.CountsPageState ? 20 : 0, 40), (Usage(box, memcg), MemcgStat.Read(memcg, MemcgStatItem.FileMapped), AtomicLong.Load(&file->Pages)));
         box.AssertBalanced();
         Assert.Equal(40, MmFile.Truncate<TC>(box.Cpu(), file, 0, 100));
         Assert.Equal((0, 0, 0), (Usage(box, memcg), MemcgStat.Read(memcg, MemcgStatItem.FileMapped), AtomicLong.Load(&file->Pages)));
@@ -177,11 +177,11 @@ public sealed unsafe class FilePageTests
         MmFile.Fault<TC>(box.Cpu(), box.Space(), 3, file, 3, write: false);
         Page* old = Mm.Follow(box.Cpu(), box.Space(), 3);
         Assert.Equal(MigrateResult.Moved, Migrate(box, old));
-        Assert.Equal((1, 1), (Usage(box, memcg), MemcgStat.Read(memcg, MemcgStatItem.FileMapped)));
+        Assert.Equal((1, TC.CountsPageState ? 1 : 0), (Usage(box, memcg), MemcgStat.Read(memcg, MemcgStatItem.FileMapped)));
         Mm.Put<TC>(box.Cpu(), old);
         Page* page = Mm.Lookup(box.Cpu(), box.Space(), 3);
         Assert.True(page != null && page != old);
-        Assert.Equal((1, 1), (Usage(box, memcg), MemcgStat.Read(memcg, MemcgStatItem.FileMapped)));
+        Assert.Equal((1, TC.CountsPageState ? 1 : 0), (Usage(box, memcg), MemcgStat.Read(memcg, MemcgStatItem.FileMapped)));
         box.AssertBalanced();
         MmFile.Truncate<TC>(box.Cpu(), file, 0, 8);
         Assert.Equal(0, Usage(box, memcg));

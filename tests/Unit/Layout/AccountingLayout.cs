@@ -18,6 +18,10 @@ public sealed unsafe class AccountingLayout
     [InlineData(typeof(ResCounter40), "usage", 0, "maxUsage", 8, "limit", 16, "failCount", 24, "lock", 32)]
     [InlineData(typeof(ResCounter56), "usage", 0, "softLimit", 24, "failCount", 32, "lock", 40, "parent", 48)]
     [InlineData(typeof(PageCounter40), "usage", 0, "limit", 8, "parent", 16, "watermark", 24, "failCount", 32)]
+    [InlineData(typeof(PageCounter112), "usage", 0, "limit", 32, "parent", 40, "watermark", 96, "failCount", 104)]
+    [InlineData(typeof(PageCounter112Apart), "usage", 0, "limit", 32, "watermark", 88, "failCount", 96, "parent", 104)]
+    [InlineData(typeof(PageCounter192Legacy), "usage", 0, "watermark", 112, "failCount", 120, "limit", 152, "parent", 160)]
+    [InlineData(typeof(PageCounter256), "usage", 0, "watermark", 112, "failCount", 128, "limit", 216, "parent", 224)]
     [InlineData(typeof(PageCounter192), "usage", 0, "failCount", 8, "watermark", 112, "limit", 160, "parent", 168)]
     [InlineData(typeof(PageCgroupObject), "Lru", 0, "Page", 16, "Memcg", 24, "Flags", 32, "Next", 40)]
     [InlineData(typeof(PageCgroupEntry40), "flags", 0, "owner", 8, "page", 16, "lru", 24, "lru", 24)]
@@ -50,13 +54,13 @@ public sealed unsafe class AccountingLayout
     public void Every_axis_fits_its_slot_of_a_group()
     {
         Assert.Equal(Memcg.Bytes, sizeof(Memcg));
-        foreach (int counter in (int[])[sizeof(ResCounter40), sizeof(ResCounter56), sizeof(PageCounter40), sizeof(PageCounter192)])
+        foreach (int counter in (int[])[sizeof(ResCounter40), sizeof(ResCounter56), sizeof(PageCounter40), sizeof(PageCounter112), sizeof(PageCounter192), sizeof(PageCounter256)])
             Assert.True(3 * counter <= Memcg.CounterSlotBytes);
         Assert.True(sizeof(MoverState) <= Memcg.ResidentsSlotBytes);
         (int At, int Bytes)[] slots =
         [
             (Memcg.CounterSlot, Memcg.CounterSlotBytes), (Memcg.PageCgroupSlot, Memcg.PageCgroupSlotBytes), (Memcg.LruSlot, Memcg.LruSlotBytes),
-            (Memcg.UnchargeSlot, Memcg.UnchargeSlotBytes), (Memcg.ResidentsSlot, Memcg.ResidentsSlotBytes), (Memcg.KmemSlot, Memcg.KmemSlotBytes),
+            (Memcg.ResidentsSlot, Memcg.ResidentsSlotBytes), (Memcg.KmemSlot, Memcg.KmemSlotBytes),
         ];
         AssertApart(slots, Layout.Fields(typeof(Memcg)).Max(f => f.Offset + f.Size), Memcg.Bytes);
     }
@@ -76,6 +80,7 @@ public sealed unsafe class AccountingLayout
     {
         Assert.Equal(AccountingNode.Bytes, sizeof(AccountingNode));
         Assert.True(sizeof(ZoneLruState) <= AccountingNode.LruSlotBytes);
+        Assert.True(sizeof(TwinZoneState) <= AccountingNode.LruSlotBytes);
         AssertApart([(AccountingNode.LruSlot, AccountingNode.LruSlotBytes), (AccountingNode.PageCgroupSlot, AccountingNode.PageCgroupSlotBytes),
             (AccountingNode.KmemSlot, AccountingNode.KmemSlotBytes)], Layout.Fields(typeof(AccountingNode)).Max(f => f.Offset + f.Size), AccountingNode.Bytes);
     }
