@@ -82,7 +82,9 @@ public readonly unsafe struct FlagArray<TEntry, TBit> : IPageCgroupDesign where 
         {
             if (TEntry.NodeOffset != 0) GuardedPtr<Page>.Set(TEntry.PageField(pc), page);
             AtomicPtr<Memcg>.Store(TEntry.Owner(pc), memcg);
-            AtomicLong.Store(TEntry.Flags(pc), 1 | Used | (anon ? 0 : Cache)); // (A) pairs with (B) in FlagArray.cs; 1: the lock, still ours
+            long bits = Used | (anon ? 0 : Cache);
+            if (TEntry.NodeOffset != 0) AtomicLong.Store(TEntry.Flags(pc), 1 | bits); // (A) pairs with (B) in FlagArray.cs; 1: the lock, still ours
+            else AtomicLong.Or(TEntry.Flags(pc), bits); // (A) again: SetPageCgroupUsed, a locked set_bit; 2.6.28 and 2.6.29 assigned the word
             TLru.OnOwned(cpu, page, memcg);
         }
         Unlock(pc);
@@ -103,7 +105,7 @@ public readonly unsafe struct FlagArray<TEntry, TBit> : IPageCgroupDesign where 
             owner = AtomicPtr<Memcg>.Load(TEntry.Owner(pc));
             charge = ChargeOf(pc);
             TLru.OnDisowned(cpu, page, owner);
-            AtomicLong.And(TEntry.Flags(pc), ~Used);
+            AtomicLong.And(TEntry.Flags(pc), ~(Used | Cache));
         }
         Unlock(pc);
         return mine;
@@ -124,7 +126,7 @@ public readonly unsafe struct FlagArray<TEntry, TBit> : IPageCgroupDesign where 
         {
             charge = ChargeOf(pc);
             TLru.OnDisowned(cpu, page, from);
-            if (to == null) AtomicLong.And(TEntry.Flags(pc), ~Used);
+            if (to == null) AtomicLong.And(TEntry.Flags(pc), ~(Used | Cache));
             AtomicPtr<Memcg>.Store(TEntry.Owner(pc), to);
             if (to != null) TLru.OnOwned(cpu, page, to);
         }

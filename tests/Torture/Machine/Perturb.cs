@@ -42,6 +42,14 @@ internal static class Perturb
         if (DelayMask != 0) Maybe();
     }
 
+    /// <summary>A marked access that locks the line of word; null: a fence.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static unsafe void Locked(void* word, string file)
+    {
+        Here();
+        if (LockedTally.On) LockedTally.Count(word, file);
+    }
+
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void Maybe()
     {

@@ -23,28 +23,28 @@ public static unsafe class Machine
     [MethodImpl(Inline)] public static void Store(byte* p, byte v, string file, int line) { Perturb.Here(); Volatile.Write(ref *p, v); }
     [MethodImpl(Inline)] public static void Store(int* p, int v, string file, int line) { Perturb.Here(); Volatile.Write(ref *p, v); }
     [MethodImpl(Inline)] public static void Store(long* p, long v, string file, int line) { Perturb.Here(); Volatile.Write(ref *p, v); }
-    [MethodImpl(Inline)] public static byte Exchange(byte* p, byte v, string file, int line) { Perturb.Here(); return Interlocked.Exchange(ref *p, v); }
-    [MethodImpl(Inline)] public static int Exchange(int* p, int v, string file, int line) { Perturb.Here(); return Interlocked.Exchange(ref *p, v); }
-    [MethodImpl(Inline)] public static long Exchange(long* p, long v, string file, int line) { Perturb.Here(); return Interlocked.Exchange(ref *p, v); }
+    [MethodImpl(Inline)] public static byte Exchange(byte* p, byte v, string file, int line) { Perturb.Locked(p, file); return Interlocked.Exchange(ref *p, v); }
+    [MethodImpl(Inline)] public static int Exchange(int* p, int v, string file, int line) { Perturb.Locked(p, file); return Interlocked.Exchange(ref *p, v); }
+    [MethodImpl(Inline)] public static long Exchange(long* p, long v, string file, int line) { Perturb.Locked(p, file); return Interlocked.Exchange(ref *p, v); }
 
     [MethodImpl(Inline)]
-    public static int CompareExchange(int* p, int v, int expected, string file, int line) { Perturb.Here(); return Interlocked.CompareExchange(ref *p, v, expected); }
+    public static int CompareExchange(int* p, int v, int expected, string file, int line) { Perturb.Locked(p, file); return Interlocked.CompareExchange(ref *p, v, expected); }
 
     [MethodImpl(Inline)]
-    public static long CompareExchange(long* p, long v, long expected, string file, int line) { Perturb.Here(); return Interlocked.CompareExchange(ref *p, v, expected); }
+    public static long CompareExchange(long* p, long v, long expected, string file, int line) { Perturb.Locked(p, file); return Interlocked.CompareExchange(ref *p, v, expected); }
 
-    [MethodImpl(Inline)] public static int AddReturn(int* p, int v, string file, int line) { Perturb.Here(); return Interlocked.Add(ref *p, v); }
-    [MethodImpl(Inline)] public static long AddReturn(long* p, long v, string file, int line) { Perturb.Here(); return Interlocked.Add(ref *p, v); }
-    [MethodImpl(Inline)] public static void Add(int* p, int v, string file, int line) { Perturb.Here(); Interlocked.Add(ref *p, v); }
-    [MethodImpl(Inline)] public static void Add(long* p, long v, string file, int line) { Perturb.Here(); Interlocked.Add(ref *p, v); }
-    [MethodImpl(Inline)] public static int FetchOr(int* p, int v, string file, int line) { Perturb.Here(); return Interlocked.Or(ref *p, v); }
-    [MethodImpl(Inline)] public static long FetchOr(long* p, long v, string file, int line) { Perturb.Here(); return Interlocked.Or(ref *p, v); }
-    [MethodImpl(Inline)] public static int FetchAnd(int* p, int v, string file, int line) { Perturb.Here(); return Interlocked.And(ref *p, v); }
-    [MethodImpl(Inline)] public static long FetchAnd(long* p, long v, string file, int line) { Perturb.Here(); return Interlocked.And(ref *p, v); }
-    [MethodImpl(Inline)] public static void Or(int* p, int v, string file, int line) { Perturb.Here(); Interlocked.Or(ref *p, v); }
-    [MethodImpl(Inline)] public static void Or(long* p, long v, string file, int line) { Perturb.Here(); Interlocked.Or(ref *p, v); }
-    [MethodImpl(Inline)] public static void And(int* p, int v, string file, int line) { Perturb.Here(); Interlocked.And(ref *p, v); }
-    [MethodImpl(Inline)] public static void And(long* p, long v, string file, int line) { Perturb.Here(); Interlocked.And(ref *p, v); }
+    [MethodImpl(Inline)] public static int AddReturn(int* p, int v, string file, int line) { Perturb.Locked(p, file); return Interlocked.Add(ref *p, v); }
+    [MethodImpl(Inline)] public static long AddReturn(long* p, long v, string file, int line) { Perturb.Locked(p, file); return Interlocked.Add(ref *p, v); }
+    [MethodImpl(Inline)] public static void Add(int* p, int v, string file, int line) { Perturb.Locked(p, file); Interlocked.Add(ref *p, v); }
+    [MethodImpl(Inline)] public static void Add(long* p, long v, string file, int line) { Perturb.Locked(p, file); Interlocked.Add(ref *p, v); }
+    [MethodImpl(Inline)] public static int FetchOr(int* p, int v, string file, int line) { Perturb.Locked(p, file); return Interlocked.Or(ref *p, v); }
+    [MethodImpl(Inline)] public static long FetchOr(long* p, long v, string file, int line) { Perturb.Locked(p, file); return Interlocked.Or(ref *p, v); }
+    [MethodImpl(Inline)] public static int FetchAnd(int* p, int v, string file, int line) { Perturb.Locked(p, file); return Interlocked.And(ref *p, v); }
+    [MethodImpl(Inline)] public static long FetchAnd(long* p, long v, string file, int line) { Perturb.Locked(p, file); return Interlocked.And(ref *p, v); }
+    [MethodImpl(Inline)] public static void Or(int* p, int v, string file, int line) { Perturb.Locked(p, file); Interlocked.Or(ref *p, v); }
+    [MethodImpl(Inline)] public static void Or(long* p, long v, string file, int line) { Perturb.Locked(p, file); Interlocked.Or(ref *p, v); }
+    [MethodImpl(Inline)] public static void And(int* p, int v, string file, int line) { Perturb.Locked(p, file); Interlocked.And(ref *p, v); }
+    [MethodImpl(Inline)] public static void And(long* p, long v, string file, int line) { Perturb.Locked(p, file); Interlocked.And(ref *p, v); }
 
     // Guarded data: no delay of its own, the marked accesses around it have theirs.
     [MethodImpl(Inline)] public static T Plain<T>(T* p, string file, int line) where T : unmanaged => *p;
@@ -84,7 +84,7 @@ public static unsafe class Machine
     public static void ReleasePrimitive(void* cell, string file, int line) => throw new NotSupportedException();
     public static void AwaitUnheldPrimitive(void* cell, string file, int line) => throw new NotSupportedException();
 
-    [MethodImpl(Inline)] public static void Fence([CallerFilePath] string file = "", [CallerLineNumber] int line = 0) => Interlocked.MemoryBarrier();
+    [MethodImpl(Inline)] public static void Fence([CallerFilePath] string file = "", [CallerLineNumber] int line = 0) { Perturb.Locked(null, file); Interlocked.MemoryBarrier(); }
     [MethodImpl(Inline)] public static void HeavyFence([CallerFilePath] string file = "", [CallerLineNumber] int line = 0) => Interlocked.MemoryBarrierProcessWide();
 
     [MethodImpl(Inline)]

@@ -47,6 +47,16 @@ public sealed class TortureTests
     }
 
     [Fact]
+    public void The_locked_instructions_of_every_era_are_those_of_the_table()
+    {
+        string path = Path.Combine(Here(), "..", "LOCKED.md"), now = LockedTable.Print();
+        if (Environment.GetEnvironmentVariable("MEMCGNATIVE_REGENERATE") == "1") File.WriteAllText(path, now);
+        Assert.Equal(File.ReadAllText(path), now);
+    }
+
+    private static string Here([System.Runtime.CompilerServices.CallerFilePath] string file = "") => Path.GetDirectoryName(file)!;
+
+    [Fact]
     public void What_was_never_seen_makes_the_end_inconclusive()
     {
         (int code, string log, _) = Run("--type", "locks.tas", "--for", "150ms", "--hotplug", "2147483647");
