@@ -27,9 +27,13 @@ internal static class CommandTree
         root.Subcommands.Add(Make("topology", "what this machine has", [o.Topology, o.Format], r => new TopologyCommand(context).Run(r)));
         root.Subcommands.Add(Make("placement", "map memory, prove where it is", [o.Mem, o.Pages, o.Footprint, o.GrowPool, o.Cpus, o.Format, o.Out],
             r => new PlacementCommand(context).Run(r)));
-        var workload = new Argument<string>("workload") { Description = string.Join("; ", WorkloadList.All.Select(w => $"{w.Name}: {w.What}")) };
-        Command run = Make("run", "one experiment", [.. o.Experiment, o.Twin], r =>
-            Experiment(context, r, new ScenarioReader(r, o, context.Environment).Run(r.GetValue(workload)!)));
+        var workload = new Argument<string?>("workload")
+        {
+            Arity = ArgumentArity.ZeroOrOne,
+            Description = "one, or several with commas: " + string.Join("; ", WorkloadList.All.Select(w => $"{w.Name}: {w.What}")),
+        };
+        Command run = Make("run", "one experiment", [.. o.Experiment, o.Twin, o.Preset], r =>
+            Experiment(context, r, new ScenarioReader(r, o, context.Environment).Run(r.GetValue(workload))));
         run.Arguments.Add(workload);
         root.Subcommands.Add(run);
         var optional = new Argument<string?>("workload") { Description = "one of them (default: all)", Arity = ArgumentArity.ZeroOrOne };

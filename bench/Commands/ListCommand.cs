@@ -18,11 +18,12 @@ internal sealed class ListCommand(CommandContext context)
         bool Wants(string kind) => what is null || what == kind;
         var list = new ListModel(
             Wants("eras") ? [.. Eras.All.Select(e => new EraModel(e.Name, e.Author, e.Date, e.Subject, e.Fate,
-                e.Answers.Select((a, i) => (a, i)).ToDictionary(x => Eras.NameOf((Axis)x.i), x => x.a)))] : null,
+                e.Answers.Select((a, i) => (a, i)).ToDictionary(x => Eras.NameOf((Axis)x.i), x => x.a),
+                [.. Enum.GetValues<CounterKind>().Where(e.Declares).Select(k => k.ToString().ToLowerInvariant())]))] : null,
             Wants("axes") ? [.. Eras.Answers.Select(a =>
                 new AnswerModel(Eras.NameOf(a.Axis), a.Name, a.Refused is null ? a.What : $"{a.What}; explorer only: {a.Refused}"))] : null,
             Wants("workloads") ? [.. WorkloadList.All.Select(w => new NamedModel(w.Name, w.What))] : null,
-            Wants("presets") ? [.. Eras.All.Select(e => new NamedModel(e.Name, $"-M {e.Name}: {string.Join(", ", e.Answers)}"))] : null);
+            Wants("presets") ? [.. PresetList.All.Select(p => new NamedModel(p.Name, p.Source))] : null);
         if (OptionSet.Word("--format", parsed.GetValue(context.Options.Format), "table", "json") == "json")
         {
             context.Out.WriteLine(JsonSerializer.Serialize(list, ResultJson.Default.ListModel));

@@ -44,6 +44,12 @@ internal sealed class OptionSet
         "make one change of each kind that this machine allows (groups, a tracing instance, a raised pool), keep them for TIME, put all back");
     public readonly Option<string?> Lock = Text("--lock", null, "tas|ticket|mcs", "kind of the LRU lock; short for -M ...,lru.lock=KIND; with -timed behind it holds are timed");
     public readonly Option<string?> Share = Text("--share", null, "KIND=N,...", $"the mix of lru-churn, as weights (default {ListShares.Default})");
+    public readonly Option<string?> Layout = Text("--layout", null, "LIST",
+        "counter layouts side by side, in place of the model's: 40, 112, 112Apart, 192Legacy, 256, 192, or all");
+    public readonly Option<string?> Prefetch = Text("--prefetch", null, "none,read,write",
+        "prefetches of the 2008 series side by side; for page_cgroup=LocklessRcu");
+    public readonly Option<string?> Preset = Text("--preset", null, "NAME",
+        "a published experiment and its table beside ours, in place of a workload; see `list presets`");
     public readonly Option<bool> Twin = Flag("--twin", null, "also run the C twin in the same rounds and print the ratio");
     public readonly Option<bool> Strict = Flag("--strict", null, "exit 6 when a point is not trustworthy");
     public readonly Option<string?> Topology = Text("--topology", null, "TEXT", "a made-up machine, \"pack:2 numa:2 l3:2 core:4 pu:2\"; only for `topology` and --dry-run");
@@ -57,7 +63,7 @@ internal sealed class OptionSet
     public IEnumerable<Option> Experiment =>
     [
         Cpus, Threads, Mem, Pages, Model, Duration, Warmup, Reps, Seed, Format, Out, DryRun, Place, Depth, Groups, Shared, Private, Limit,
-        Footprint, FakeNodes, GrowPool, Rcu, Lock, Share, Strict, Topology,
+        Footprint, FakeNodes, GrowPool, Rcu, Lock, Share, Layout, Prefetch, Strict, Topology,
     ];
 
     /// <summary>What every command takes.</summary>

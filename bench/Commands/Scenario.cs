@@ -25,6 +25,12 @@ internal sealed record Scenario
     public required bool Twin { get; init; }
     /// <summary>The mix of lru-churn.</summary>
     public ListShares Shares { get; init; } = ListShares.Default;
+    /// <summary>The published experiment this is, or null.</summary>
+    public Preset? Preset { get; init; }
+    /// <summary>Is it asked whether this machine shows false sharing? Layouts are compared.</summary>
+    public bool ProbesLines { get; init; }
+    /// <summary>Is a prefetch tried by itself?</summary>
+    public bool ProbesPrefetch { get; init; }
 
     /// <summary>Points: a workload, a number of threads, a placement, a model; a twin is a point of its own.</summary>
     public int PointCount => Workloads.Count * Threads.Count * Mem.Count * Models.Count * (Twin ? 2 : 1);
@@ -56,6 +62,7 @@ internal sealed record Scenario
         FakeNodes = FakeNodes,
         Shares = Shares,
         Seed = Schedule.Seed,
+        GroupsBeside = Workloads.Sum(w => w.GroupsBeside) + Threads.Max(),
     };
 
     /// <summary>As the result file has it.</summary>

@@ -18,8 +18,24 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
 
     private string? Get(Option<string?> option) => parsed.GetValue(option);
 
-    /// <summary>run: one workload, all CPUs unless told.</summary>
-    public Scenario Run(string workload) => Read([workload], sweep: false);
+    /// <summary>run: one workload or several with commas, or what a preset names; all CPUs unless told.</summary>
+    public Scenario Run(string? workload)
+    {
+        Preset? preset = Get(options.Preset) is { } name ? Preset.Find(name) : null;
+        if (preset is null)
+        {
+            if (workload is null) throw new UsageException($"run: which workload? Known: {string.Join(", ", WorkloadList.All.Select(w => w.Name))}");
+            string[] names = workload.Split(',', StringSplitOptions.TrimEntries);
+            if (names.GroupBy(n => n).FirstOrDefault(g => g.Count() > 1) is { } twice) throw new UsageException($"run: {twice.Key} is named twice; name each workload once");
+            return Read(names, sweep: false);
+        }
+        string? taken = workload is not null ? $"the workload '{workload}'" : parsed.GetValue(options.Model) is { Length: > 0 } ? "--model"
+            : parsed.GetValue(options.Twin) ? "--twin"
+            : ((Option<string?>[])[options.Layout, options.Prefetch, options.Lock, options.Depth, options.Groups, options.Limit]).FirstOrDefault(o => Get(o) is not null)?.Name
+            ?? (parsed.GetValue(options.Shared) || parsed.GetValue(options.Private) ? "--shared or --private" : null);
+        if (taken is not null) throw new UsageException($"--preset {preset.Name}: {taken} is part of the experiment; leave it out");
+        return Read([.. preset.Workloads], sweep: false, preset);
+    }
 
     /// <summary>sweep: every workload unless one is named, thread counts up to all CPUs, local memory and each other node.</summary>
     public Scenario Sweep(string? workload) => Read(workload is null ? [.. WorkloadList.Swept] : [workload], sweep: true);
@@ -55,13 +71,14 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
     public static long? Footprint(string? text) => text is null ? null : SizeText.Parse("--footprint", text) is var bytes && bytes <= 1L << 47 ? bytes
         : throw new UsageException($"--footprint: '{text}' is more than the 128T a process can address");
 
-    private Scenario Read(string[] workloads, bool sweep)
+    private Scenario Read(string[] workloads, bool sweep, Preset? preset = null)
     {
         WorkloadInfo[] infos = [.. workloads.Select(WorkloadList.Find)];
         bool twin = !sweep && parsed.GetValue(options.Twin);
+        if (twin && infos.Length > 1) throw new UsageException("--twin: compares one workload with C; name one");
         if (twin && infos[0].TwinFile is null) throw new UsageException($"--twin: {infos[0].Name} has no C twin; these have: "
             + $"{string.Join(", ", WorkloadList.All.Where(w => w.TwinFile is not null).Select(w => w.Name))}");
-        Model[] models = ReadModels();
+        Model[] models = preset is null ? ReadModels() : [.. preset.Models.Select(Model.Parse)];
         if (twin && models.Length > 1) throw new UsageException("--twin: compares one model with C; say -M once");
         if (twin) Twins.Check(infos[0].Name, models[0]);
         Topology topology = Machine(mayBeMadeUp: parsed.GetValue(options.DryRun));
@@ -84,10 +101,13 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
             FakeNodes = Get(options.FakeNodes) is { } fake ? NumberText.Parse("--fake-nodes", fake, 1, 64) : 0,
             Rcu = OptionSet.Word("--rcu", Get(options.Rcu), "qsbr", "membarrier") == "qsbr" ? RcuFlavour.Qsbr : RcuFlavour.Membarrier,
             Models = models,
-            Shape = ReadShape(twin),
+            Shape = preset is null ? ReadShape(twin) : new MemcgShape(preset.Depth, preset.Private ? 0 : 1, null),
             Schedule = ReadSchedule(points, sweep),
             Twin = twin,
             Shares = ReadShares(infos),
+            Preset = preset,
+            ProbesLines = preset is { Layout: true } || Get(options.Layout) is not null,
+            ProbesPrefetch = Get(options.Prefetch) is not null,
         };
         CheckNodes(scenario);
         CheckMemory(scenario);
@@ -111,9 +131,27 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
         if (kind is not null && texts.Any(t => t.Contains("lru.lock=", StringComparison.OrdinalIgnoreCase)))
             throw new UsageException("--lock: the model already says lru.lock; say it once");
         Model[] models = [.. texts.Select(t => Prefixed("--model", () => Model.Parse(kind is null ? t : $"{t},lru.lock={kind}")))];
+        if (Get(options.Layout) is { } layouts)
+            models = Vary(models, "--layout", Axis.Counter, layouts.Equals("all", StringComparison.OrdinalIgnoreCase) ? AllLayouts : layouts, AllLayouts, l => $"PageCounter{l}");
+        if (Get(options.Prefetch) is { } kinds)
+        {
+            if (models.FirstOrDefault(m => !m[Axis.PageCgroup].StartsWith("LocklessRcu", StringComparison.Ordinal)) is { } other)
+                throw new UsageException($"--prefetch: {other} has page_cgroup={other[Axis.PageCgroup]}, which prefetches nothing; say -M rfc-2008-lockless");
+            models = Vary(models, "--prefetch", Axis.PageCgroup, kinds, "none,read,write", k => k == "write" ? "LocklessRcu" : $"LocklessRcu{char.ToUpperInvariant(k[0])}{k[1..]}");
+        }
         if (models.GroupBy(m => m.ToString()).FirstOrDefault(g => g.Count() > 1) is { } twice)
             throw new UsageException($"--model: {twice.Key} is named twice; name each design once");
         return models;
+    }
+
+    private const string AllLayouts = "40,112,112Apart,192Legacy,256,192";
+
+    /// <summary>Each model once for every item of a list, with the answer on axis that the item names.</summary>
+    private static Model[] Vary(Model[] models, string option, Axis axis, string list, string known, Func<string, string> answer)
+    {
+        string[] words = [.. list.Split(',').Select(item => OptionSet.Word(option, item.Trim(), known.Split(',')))];
+        if (words.GroupBy(w => w).FirstOrDefault(g => g.Count() > 1) is { } twice) throw new UsageException($"{option}: {twice.Key} is named twice; name each once");
+        return [.. models.SelectMany(m => words.Select(w => m with { Answers = [.. m.Answers.Select((a, i) => i == (int)axis ? answer(w) : a)] }))];
     }
 
     private CpuId[] ReadCpus(Topology topology)

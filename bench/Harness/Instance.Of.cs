@@ -6,12 +6,11 @@ using MemcgNative.Native;
 namespace MemcgNative.Bench;
 
 /// <summary>An instance of one combination of designs.</summary>
-internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryController
+internal sealed unsafe partial class Instance<TC> : Instance where TC : struct, IMemoryController
 {
     private readonly AccountingMemory accounting;
     private readonly nint[] leaves;
     private readonly List<nint> chain = [];
-    private readonly List<nint> spaces = [];
     private Slab? slab;
     private nint dentry;
 
@@ -19,7 +18,7 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
     {
         leaves = new nint[plan.Shape.LeavesFor(Cpus.Count)];
         accounting = AccountingMemory.Build<TC>(Allocator, Cpus, Memory,
-            new AccountingPlan(plan.Shape.Depth + leaves.Length + GroupsOfWorkloads + 1,
+            new AccountingPlan(plan.Shape.Depth + leaves.Length + GroupsOfWorkloads + plan.GroupsBeside + 1,
                 SwapEntries: Cpus.Count * WorkerState.PageSlots) { Slices = SlicePlan.Parse(plan.Model[Axis.LruSlice]) });
         if (plan.Model[Axis.Kmem] != NoKmem.Name) slab = Slab.Build(Allocator, Cpus);
     }
@@ -49,31 +48,13 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
     /// <inheritdoc/>
     protected override Lane Bind(string workload, WorkerState* states)
     {
-        long bytes = (FileSpace.Bytes + sizeof(MmStruct) + MmStruct.TableBytes(WorkerState.PageSlots) + 4095) & ~4095L;
-        var parts = new MemoryPart[Cpus.Count];
-        for (int i = 0; i < parts.Length; i++) parts[i] = new MemoryPart((nuint)bytes, Plan.Topology.Cpu(Cpus.Cpu(i)).Node);
-        byte* memory = Memory.Map(parts, MemoryUse.Process);
-        for (int i = 0; i < parts.Length; i++)
-        {
-            states[i].File = (FileSpace*)(memory + i * bytes);
-            FileSpace.Init(states[i].File);
-            var mm = (MmStruct*)(states[i].File + 1);
-            MmStruct.Init(mm, WorkerState.PageSlots, (byte*)(mm + 1));
-            states[i].Mm = mm;
-            spaces.Add((nint)mm);
-        }
+        MakeSpaces(workload, states);
         ListShares? shares = workload == "lru-churn" ? Plan.Shares : Twins.IsTwin(workload) ? null : WorkloadList.Find(workload).Shares;
-        for (int i = 0; i < parts.Length; i++) shares?.Deal(states[i].Deck, WorkerState.DeckCards, Plan.Seed + (ulong)i);
-        int first = spaces.Count - parts.Length;
-        Gang.Do((in ThisCpu cpu) =>
-        {
-            for (int i = 0; i < Cpus.Count; i++)
-                if (!MemcgLife.Attach(in cpu, (MmStruct*)spaces[first + i], LeafOf(i))) Bug.Fail("a new group refuses its task", i);
-        }, 1);
+        for (int i = 0; i < Cpus.Count; i++) shares?.Deal(states[i].Deck, WorkerState.DeckCards, Plan.Seed + (ulong)i);
         if (workload is "dentries" or "offline-with-kmem" or "remote-free" or "cache-churn" or "pipes") GiveCache(states);
         return new Lane(this, workload, workload switch
         {
-            "fault" => Of<Fault<TC>>(),
+            "fault" or "fault-root" => Of<Fault<TC>>(),
             "charge-uncharge" => Of<ChargeUncharge<TC>>(),
             "alloc-free" => Of<AllocFree<TC>>(),
             "dentries" => Of<Dentries<TC>>(),
@@ -83,10 +64,12 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
             "pipes" => Of<Pipes<TC>>(),
             "file-read" => Of<FileRead<TC, Batch32>>(),
             "truncate" => Of<FileRead<TC, Batch256>>(),
-            "exit-storm" => Of<ExitStorm<TC>>(),
+            "exit-storm" or "exit-storm-root" => Of<ExitStorm<TC>>(),
             "swap-storm" => Of<SwapStorm<TC>>(),
             "migrate" => Of<Migrate<TC>>(),
             "reader" => Of<Reader<TC>>(),
+            "many-memcgs" => Of<ManyMemcgs<TC>>(),
+            "shared-limit" => Of<SharedLimit<TC>>(),
             WorkloadList.Lumpy => Of<Lumpy<TC>>(),
             _ when shares is not null => Of<ListWork<TC>>(),
             Twins.Charge => Of<ChargeTwin<TC>>(),
@@ -150,6 +133,8 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
         Gang.Do(static (in ThisCpu cpu) => Mm.LruAddDrain<TC>(in cpu));
         Gang.Do((in ThisCpu cpu) =>
         {
+            // What two workers' last scans kept from each other: pages whose place only the swap cache uses.
+            for (int turn = 0; turn < 8 && SwapDevice.Used(SwapDevice.Of(in cpu)) != 0; turn++) Reclaim.Shrink<TC>(in cpu, accounting.Root, long.MaxValue);
             foreach (nint mm in spaces) MemcgLife.Detach(in cpu, (MmStruct*)mm);
             TC.DrainStocks(in cpu, accounting.Root);
         }, 1);
@@ -170,7 +155,7 @@ internal sealed unsafe class Instance<TC> : Instance where TC : struct, IMemoryC
 
     private void RemoveAll(in ThisCpu cpu, List<string> wrong)
     {
-        foreach (nint memcg in (IEnumerable<nint>)[.. leaves, .. Enumerable.Reverse(chain)])
+        foreach (nint memcg in (IEnumerable<nint>)[.. leaves, .. Enumerable.Reverse(chain), .. groupsOfWorkloads])
         {
             // A parent is busy until the offline callback of its last child has run, after a grace period.
             RemoveResult result = RemoveResult.Busy;

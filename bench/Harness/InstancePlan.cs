@@ -32,6 +32,8 @@ internal sealed record InstancePlan
     public ListShares Shares { get; init; } = ListShares.Default;
     /// <summary>Of everything that is shuffled.</summary>
     public ulong Seed { get; init; } = 1;
+    /// <summary>Groups its workloads make right below the root.</summary>
+    public int GroupsBeside { get; init; }
 
     /// <summary>Bytes a node's frames must be a multiple of.</summary>
     private long Granule => Math.Max(NodeSpec.Granule, Pages.Max(p => (long)p.Bytes));

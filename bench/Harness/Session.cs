@@ -39,7 +39,9 @@ internal sealed class Session(Scenario scenario, CliEnvironment environment, Pro
             progress.Say(runner.WarmupEnded);
             var result = new ResultBuilder(scenario, before, HostSettings.Read(), clock.Elapsed, clockNs, runner);
             foreach (Instance instance in instances) Close(instance);
-            return result.Build(points, instances, after, books, started, environment.Stop.IsCancellationRequested, compiler);
+            LineProbeModel? lines = scenario.ProbesLines ? FalseSharing.Measure(scenario.Topology, scenario.Cpus, scenario.Schedule.Seed, environment.Stop) : null;
+            PrefetchModel? prefetch = scenario.ProbesPrefetch ? PrefetchProbe.Measure(scenario.Topology, scenario.Cpus, scenario.Schedule.Seed, environment.Stop) : null;
+            return result.Build(points, instances, after, books, started, environment.Stop.IsCancellationRequested, compiler, lines, prefetch);
         }
         finally
         {

@@ -13,7 +13,8 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
     private static readonly (string Name, double Q)[] quantiles = [("50", 0.5), ("90", 0.9), ("99", 0.99), ("99.9", 0.999), ("99.99", 0.9999), ("100", 1)];
 
     public Result Build(IReadOnlyList<Point> points, IReadOnlyList<Instance> instances, IReadOnlyDictionary<Instance, Proof> placedAfter,
-                        IReadOnlyDictionary<Instance, Books> books, string started, bool interrupted, string compiler)
+                        IReadOnlyDictionary<Instance, Books> books, string started, bool interrupted, string compiler,
+                        LineProbeModel? lineProbe = null, PrefetchModel? prefetch = null)
     {
         TopologyModel host = TopologyModel.From(scenario.Topology);
         long migrations = instances.Sum(i => i.Gang.Migrations);
@@ -29,6 +30,9 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
             Points = [.. points.Where(p => !Twins.IsTwin(p.Lane.Workload)).Select(p => Point(p, placedAfter[p.Lane.Instance], books[p.Lane.Instance]))],
             Ratios = [.. Ratios(points, compiler)],
             Runtime = new RuntimeModel(runner.Delta.ManagedBytes, runner.Delta.Collections, runner.Delta.CompiledMethods, migrations, runner.WarmupEnded),
+            Preset = scenario.Preset?.Report((row, first) => Ratio(PointOf(points, row), PointOf(points, first), first.Label), lineProbe),
+            LineProbe = lineProbe,
+            Prefetch = prefetch,
         };
     }
 
@@ -128,6 +132,10 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
             if (first != p) yield return Ratio(p, first, first.Lane.Instance.Plan.Model.ToString());
         }
     }
+
+    /// <summary>A row of a preset's table at the most threads.</summary>
+    private Point PointOf(IReadOnlyList<Point> points, PresetRow row) => points.First(p => p.Lane.Workload == row.Workload && p.Threads == scenario.Threads.Max()
+        && p.Lane.Instance.Plan.Model.ToString() == Accounting.Model.Parse(row.Model).ToString());
 
     /// <summary>What an operation costs on one side over what it costs on the other, round by round, where both were undisturbed.</summary>
     private RatioModel Ratio(Point ours, Point twin, string against)

@@ -23,6 +23,12 @@ internal sealed record Result
     /// <summary>C# against its C twin in the same rounds; empty without --twin.</summary>
     public required IReadOnlyList<RatioModel> Ratios { get; init; }
     public required RuntimeModel Runtime { get; init; }
+    /// <summary>The published table beside ours; null without --preset.</summary>
+    public PresetModel? Preset { get; init; }
+    /// <summary>Whether layouts may be ranked on this machine; null where none were compared.</summary>
+    public LineProbeModel? LineProbe { get; init; }
+    /// <summary>null without --prefetch.</summary>
+    public PrefetchModel? Prefetch { get; init; }
 }
 
 internal sealed record ToolModel(string Version, string Runtime, bool Tiered, string Gc);
@@ -137,7 +143,7 @@ internal sealed partial class ResultJson : JsonSerializerContext;
 
 /// <summary>`list` as JSON.</summary>
 internal sealed record ListModel(IReadOnlyList<EraModel>? Eras, IReadOnlyList<AnswerModel>? Axes, IReadOnlyList<NamedModel>? Workloads, IReadOnlyList<NamedModel>? Presets);
-internal sealed record EraModel(string Name, string Author, string Date, string Subject, string Fate, IReadOnlyDictionary<string, string> Answers);
+internal sealed record EraModel(string Name, string Author, string Date, string Subject, string Fate, IReadOnlyDictionary<string, string> Answers, IReadOnlyList<string> Counters);
 internal sealed record AnswerModel(string Axis, string Name, string What);
 internal sealed record NamedModel(string Name, string What);
 

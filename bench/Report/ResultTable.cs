@@ -35,7 +35,11 @@ internal static class ResultTable
                 + $"({string.Join(", ", result.Points.Where(p => p.LatencyNs.PercentilesOfBlocks).Select(p => $"{p.Workload} {p.LatencyNs.Block}").Distinct())} ops a "
                     + $"block); clock {Numbers.Ns(first.LatencyNs.ClockOverheadNs)}, not subtracted");
         }
-        foreach (RatioModel r in result.Ratios) Line("ratio", Ratio(r));
+        if (result.Preset is { } preset) PresetTable.Write(preset, terminal, writer);
+        else if (result.LineProbe is { LayoutsMayBeRanked: false }) Line("layout", $"no ranking: {result.LineProbe.Verdict}");
+        else foreach (RatioModel r in result.Ratios) Line("ratio", Ratio(r));
+        if (result.LineProbe is { LayoutsMayBeRanked: true } probe) Line("layout", probe.Verdict);
+        if (result.Prefetch is { } prefetch) Line("prefetch", PrefetchProbe.Describe(prefetch));
         foreach (IGrouping<string, PointModel> mem in result.Points.GroupBy(p => p.Mem)) Line("placement", Placement(mem.First()));
         LockLines.Write(result, verbose, Line);
         Line("books", Books(result));

@@ -39,6 +39,10 @@ internal unsafe struct WorkerState
 
     /// <summary>The next card of <see cref="Deck"/>, counted on without end.</summary>
     [FieldOffset(72)] public long Card;
+    /// <summary>Address spaces, the first of them <see cref="Mm"/>.</summary>
+    [FieldOffset(80)] public long Spaces;
+    /// <summary>Bytes from one to the next.</summary>
+    [FieldOffset(88)] public long SpaceStride;
 
     /// <summary>Operations of the last batch.</summary>
     [FieldOffset(128)] public long Done;
@@ -56,6 +60,9 @@ internal unsafe struct WorkerState
     [FieldOffset(1024)] public fixed byte Deck[DeckCards];
     /// <summary>Cards of a deck.</summary>
     public const int DeckCards = 1024;
+    /// <summary>One of the worker's address spaces.</summary>
+    public static MmStruct* Space(WorkerState* w, long i) => (MmStruct*)((byte*)w->Mm + i * w->SpaceStride);
+
     /// <summary>Pages a worker can hold.</summary>
     public const int PageSlots = 512;
     /// <summary>Where the room for them begins.</summary>

@@ -9,7 +9,8 @@ namespace MemcgNative.Bench;
 /// <param name="Operation">What one operation is.</param>
 /// <param name="TwinFile">Source of its C twin under bench/twins, if there is one.</param>
 /// <param name="Shares">The kinds of list work it is made of, if it is; their locks are reported.</param>
-internal sealed record WorkloadInfo(string Name, string What, string Operation, string? TwinFile, ListShares? Shares = null);
+/// <param name="GroupsBeside">Groups it makes beside those of --depth and --groups; a worker's share is rounded up.</param>
+internal sealed record WorkloadInfo(string Name, string What, string Operation, string? TwinFile, ListShares? Shares = null, int GroupsBeside = 0);
 
 /// <summary>The workloads there are.</summary>
 internal static class WorkloadList
@@ -24,6 +25,8 @@ internal static class WorkloadList
         new("file-read", "a sparse file through the page cache, truncated 32 pages at a time", "one page read in; 1 in 32 carries the truncation of 32", null),
         new("truncate", "a sparse file read in and truncated 256 pages at once", "one page read in; 1 in 256 carries the truncation of 256", null),
         new("exit-storm", "256 pages faulted in, then unmapped and freed at once", "one fault; 1 in 256 carries the exit of 256 pages", null),
+        new("fault-root", "fault, by tasks of the root group, which is not charged", "one page from fault to final put; 1 in 32 carries the release of 32", null),
+        new("exit-storm-root", "exit-storm, by tasks of the root group", "one fault; 1 in 256 carries the exit of 256 pages", null),
         new("swap-storm", "256 dirty pages swapped out and in again", "one touch; 1 in 256 carries two rounds of reclaim", null),
         new("migrate", "mapped pages moved to other frames", "one page isolated, unmapped, copied, mapped", null),
         new("lru-churn", "every kind of list work in the shares of --share", "one step of list work", null, ListShares.Default),
@@ -38,6 +41,10 @@ internal static class WorkloadList
         new("lru-groups", "groups made and removed", "one group made, one removed", null, ListShares.Only(ListWorkKind.Group)),
         new(Lumpy, "pages of many groups isolated by frame number, put back after their group was removed",
             "one group made, filled with 32 pages, walked, removed; what the walk took is put back", null),
+        new("many-memcgs", "288 groups dealt out to the threads, 32 pages faulted in each in turn",
+            "one fault; 1 in 32 carries the change to another group and 32 unmaps", null, GroupsBeside: 288),
+        new("shared-limit", "all threads in one group at its limit: refused charges, reclaim, drained stocks",
+            "one touch in a ring of 256 pages under a limit of 192", null, GroupsBeside: 1),
         new("dentries", "kernel objects that outlive their group", "one object of 192 bytes allocated, one freed; 1 in 4096 carries the change to another group", null),
         new("offline-with-kmem", "groups removed while their objects live", "one group made, filled with 32 objects, removed; 32 older objects freed", null),
         new("remote-free", "kernel objects allocated on one CPU and freed on the next", "one object allocated, one of the neighbour's freed", null),

@@ -94,7 +94,8 @@ public static unsafe class Audit
             int id = Guarded<int>.Get(&owner->Id);
             found[id].Pages++;
             if ((flags & PageFlags.Writeback) != 0) found[id].Writeback++;
-            if (PageMapping.IsAnon(page)) found[id].Anon++;
+            bool inserted = PageMapping.FileOf(page) == null && AtomicInt.Load(&page->MapCount) != 0; // a device page: charged as mapped memory (2.6.27)
+            if (PageMapping.IsAnon(page) || inserted) found[id].Anon++;
             else
             {
                 found[id].File++;

@@ -52,6 +52,14 @@ public sealed record Era(string Name, string Author, string Date, string Subject
 {
     /// <summary>One name per axis.</summary>
     public IReadOnlyList<string> Answers { get; } = [.. Named, .. Enum.GetValues<Axis>().Skip(Named.Count).Select(Eras.DefaultOf)];
+
+    /// <summary>Which counters the era has: memory+swap came with 2.6.29, kernel memory with 3.8 as far as the era counts any.</summary>
+    public bool Declares(CounterKind kind) => kind switch
+    {
+        CounterKind.Memsw => Answers[(int)Axis.Uncharge] != "AtUnmap27",
+        CounterKind.Kmem => Answers[(int)Axis.Kmem] != "None",
+        _ => true,
+    };
 }
 
 /// <summary>What exists: every answer and every era that is built. Matrix (bench) turns a choice into type arguments.</summary>

@@ -26,7 +26,8 @@ internal static class RuleBook
 {
     private static readonly Type[] bare =
     [
-        typeof(PageCounter<PageCounter40>), typeof(PageCounter<PageCounter192>),
+        typeof(PageCounter<PageCounter40>), typeof(PageCounter<PageCounter112>), typeof(PageCounter<PageCounter112Apart>), typeof(PageCounter<PageCounter192Legacy>),
+        typeof(PageCounter<PageCounter256>), typeof(PageCounter<PageCounter192>),
         typeof(ResCounter<ResCounter40, TestAndSetLock>), typeof(ResCounter<ResCounter40, TicketLock>),
         typeof(ResCounter<ResCounter56, TestAndSetLock>), typeof(ResCounter<ResCounter56, TicketLock>),
     ];

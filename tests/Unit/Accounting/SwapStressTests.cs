@@ -9,7 +9,9 @@ namespace MemcgNative.Tests.Unit;
 /// <summary>Two threads on one shared file, tiny limits and a small device: touch, unmap, read, map, truncate, migrate, new groups. Everything comes back.</summary>
 public sealed unsafe class SwapStressTests
 {
-    private const int Anon = 128, FilePages = 64, FileAt = 256, Workers = 2;
+    private const int Anon = 128, FilePages = 64, FileAt = 256;
+
+    internal const int Workers = 2;
 
     /// <summary>What a run must have seen: on a busy machine the threads meet rarely, so it goes on until it has.</summary>
     private const int Migrations = 50, SwapIns = 200, MostSteps = 200_000;
@@ -34,7 +36,7 @@ public sealed unsafe class SwapStressTests
     [Fact] public void Plain_flags_as_mailed_balance() => Run<Mailed>();
     [Fact] public void Plain_flags_of_317_balance() => Run<Late317>();
 
-    private static void Run<TC>(bool swapAccounting = true) where TC : struct, IMemoryController
+    internal static void Run<TC>(bool swapAccounting = true, int steps = 1500) where TC : struct, IMemoryController
     {
         using var box = new AccountingBox<TC>(Workers, mib: 8, plan: new AccountingPlan(MaxGroups: 256, SwapAccounting: swapAccounting, SwapEntries: 512));
         long frames = box.FramesInUse;
@@ -43,7 +45,7 @@ public sealed unsafe class SwapStressTests
         FileSpace* file = box.File();
         for (int i = 0; i < Workers; i++) FileSpace.TryMap(file, box.Space(i), FileAt, 0, FilePages);
         for (int i = 0; i < Workers; i++) Rcu.CpuOffline(box.Cpu(i)); // the gang brings them back
-        Arguments arguments = new() { Parent = parent, File = file, Spaces = (nint)box.Space(), Steps = 1500 };
+        Arguments arguments = new() { Parent = parent, File = file, Spaces = (nint)box.Space(), Steps = steps };
         using (var gang = new CpuGang(box.Cpus, new PretendPinner()))
             gang.Run(&Work<TC>, &arguments);
         for (int i = 0; i < Workers; i++) Rcu.CpuOnline(box.Cpu(i));
