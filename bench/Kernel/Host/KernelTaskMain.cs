@@ -12,7 +12,7 @@ namespace MemcgNative.Bench;
 ///   pipes ID N FILL    dentries ID N DIR    free ID             node ID NODE
 ///   reset 0            loop WHICH MS         end
 /// </code>
-/// "ok", "errno N", or "done OPS NS" of a loop. Before it says "ready" it has done each thing once, and from then on it allocates nothing of its own: the group it is
+/// "ok", "errno N", or "done OPS NS" of a loop, in CPU time. Before it says "ready" it has done each thing once, and from then on it allocates nothing of its own: the group it is
 /// moved to pays for the workload and a few pages of stack.
 /// </summary>
 [SupportedOSPlatform("linux")]

@@ -14,7 +14,7 @@ internal static unsafe partial class WorkerCalls
     private const string C = "libc";
 
     public const int ReadWrite = 3, PrivateAnonymous = 0x22, NoHugePage = 15, Random = 1, OpenReadWrite = 2, CloseOnExec = 0x80000, NonBlock = 0x800;
-    public const int PolicyBind = 2, MoveOwn = 2, LimitOfFiles = 7;
+    public const int PolicyBind = 2, MoveOwn = 2, LimitOfFiles = 7, ThreadCpuTime = 3;
 
     [LibraryImport(C, SetLastError = true)]
     public static partial void* mmap(void* at, nuint bytes, int protection, int flags, int fd, nint offset);
@@ -63,6 +63,9 @@ internal static unsafe partial class WorkerCalls
 
     [LibraryImport(C, SetLastError = true)]
     public static partial int getrlimit(int what, ulong* limits);
+
+    [LibraryImport(C, SetLastError = true)]
+    public static partial int clock_gettime(int clock, long* time);
 
     [LibraryImport(C, SetLastError = true)]
     public static partial nint syscall(nint number, nint a, nint b, nint c, nint d, nint e, nint f);

@@ -46,15 +46,23 @@ internal sealed class CompareCommand(CommandContext context)
             : $"fit: none, {most} number(s) of CPUs; it needs {FitNeeds} that the machine owns");
     }
 
-    /// <summary>Who is fastest within one side; between the two sides there is no order.</summary>
+    /// <summary>The difference is more than the two points spread.</summary>
+    private static bool CanTell(Curve a, Curve b, int cpus) =>
+        a.Throughput[cpus] / b.Throughput[cpus] - 1 > a.Spread.GetValueOrDefault(cpus) + b.Spread.GetValueOrDefault(cpus);
+
+    /// <summary>Who is fastest within one side (~: cannot tell); between the two sides there is no order.</summary>
     private static void Order(Curve[] same, string what, int cpus, TextWriter to)
     {
         foreach (var side in same.GroupBy(x => x.Name.Split(' ')[0]).Where(g => g.Count() > 1))
         {
             Curve[] order = [.. side.OrderByDescending(x => x.Throughput[cpus])];
-            string ratios = string.Join(" > ", order.Select(x =>
-                string.Create(CultureInfo.InvariantCulture, $"{x.Name[(side.Key.Length + 1)..]} ({x.Throughput[cpus] / order[0].Throughput[cpus]:0.00})")));
-            to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"order of {side.Key}, {what}, {cpus} CPU(s): {ratios}"));
+            var text = new System.Text.StringBuilder();
+            for (int i = 0; i < order.Length; i++)
+            {
+                if (i > 0) text.Append(CanTell(order[i - 1], order[i], cpus) ? " > " : " ~ ");
+                text.Append(CultureInfo.InvariantCulture, $"{order[i].Name[(side.Key.Length + 1)..]} ({order[i].Throughput[cpus] / order[0].Throughput[cpus]:0.00})");
+            }
+            to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"order of {side.Key}, {what}, {cpus} CPU(s): {text}"));
         }
     }
 }

@@ -8,6 +8,9 @@ namespace MemcgNative.Bench;
 /// <summary>Throughput by number of CPUs of one thing: a design of the port, a place of the probe, a will-it-scale run.</summary>
 internal sealed record Curve(string Name, string What, IReadOnlyDictionary<int, double> Throughput)
 {
+    /// <summary>Relative spread of each point, where the file says it: a smaller difference is none.</summary>
+    public IReadOnlyDictionary<int, double> Spread { get; init; } = new Dictionary<int, double>();
+
     /// <summary>Against its own first point; the unit falls out, so curves of different things can be set side by side.</summary>
     public double SpeedUp(int cpus) => Throughput.TryGetValue(cpus, out double t) && First > 0 ? t / First : double.NaN;
 
@@ -48,20 +51,22 @@ internal static class CurveFiles
         using JsonDocument document = JsonDocument.Parse(text);
         JsonElement root = document.RootElement;
         if (root.TryGetProperty("series", out JsonElement series) && series.ValueKind == JsonValueKind.Array)
-            return Group(Of(series, "loop", "place", "cpus", "median_ops_per_s"), "kernel");
+            return Group(Of(series), "kernel");
         if (root.TryGetProperty("points", out JsonElement points) && points.ValueKind == JsonValueKind.Array)
             return Group(points.EnumerateArray().Select(p => (Text(p, "workload"), Text(p, "model"), (int)Value(p, "threads"),
-                p.TryGetProperty("throughput_ops_per_s", out JsonElement t) ? Value(t, "median") : 0)), "port");
+                p.TryGetProperty("throughput_ops_per_s", out JsonElement t) ? Value(t, "median") : 0, 0.0)), "port");
         Curve[] lkp = Lkp(name, root);
         return lkp.Length > 0 ? lkp : throw new UsageException($"{name}: is neither a result of sweep or probe nor of lkp (will-it-scale.per_process_ops)");
     }
 
-    private static IEnumerable<(string, string, int, double)> Of(JsonElement array, string what, string who, string cpus, string value) =>
-        array.EnumerateArray().Select(p => (Text(p, what), Text(p, who), (int)Value(p, cpus), Value(p, value)));
+    private static IEnumerable<(string, string, int, double, double)> Of(JsonElement array) =>
+        array.EnumerateArray().Select(p => (Text(p, "loop"), Text(p, "place"), (int)Value(p, "cpus"), Value(p, "median_ops_per_s"), Value(p, "spread_pct") / 100));
 
-    private static Curve[] Group(IEnumerable<(string What, string Who, int Cpus, double Value)> points, string side) =>
+    private static Curve[] Group(IEnumerable<(string What, string Who, int Cpus, double Value, double Spread)> points, string side) =>
         [.. from p in points where p.Cpus > 0 && p.Value > 0 group p by (p.What, p.Who) into g
-            select new Curve($"{side} {g.Key.Who}", g.Key.What, g.GroupBy(p => p.Cpus).ToDictionary(p => p.Key, p => p.Average(x => x.Value)))];
+            let byCpus = g.GroupBy(p => p.Cpus)
+            select new Curve($"{side} {g.Key.Who}", g.Key.What, byCpus.ToDictionary(p => p.Key, p => p.Average(x => x.Value)))
+            { Spread = byCpus.ToDictionary(p => p.Key, p => p.Max(x => x.Spread)) }];
 
     /// <summary>lkp's stats.json: "will-it-scale.16.processes": [n, ...].</summary>
     private static Curve[] Lkp(string name, JsonElement root)

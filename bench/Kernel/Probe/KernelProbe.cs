@@ -6,7 +6,7 @@ using MemcgNative.Native;
 
 namespace MemcgNative.Bench;
 
-/// <summary>Operations per second of one loop in one place on so many CPUs, one sample a round.</summary>
+/// <summary>Operations per CPU second of one loop in one place on so many CPUs, one sample a round.</summary>
 internal sealed record ProbeSeries(string Loop, string Place, int Cpus, IReadOnlyList<double> OpsPerSecond)
 {
     public double Median => Percentile(50);

@@ -62,7 +62,8 @@ internal sealed class ProbeCommand(CommandContext context)
         CultureInfo c = CultureInfo.InvariantCulture;
         to.WriteLine(string.Create(c, $"kernel {result.Kernel}, cgroup {result.Cgroup}, this process {result.LevelsHere} level(s) deep; "
             + $"seed {result.Seed}; cost against where this process is"));
-        to.WriteLine("loop        CPUs      here        spread   depth 1           depth 3           depth 5");
+        to.WriteLine("per second of CPU time; '~' before a cost: cannot tell from none, the rounds spread as wide");
+        to.WriteLine("loop        CPUs      here        spread   depth 1            depth 3            depth 5");
         foreach (var group in result.Series.GroupBy(s => (s.Loop, s.Cpus)))
         {
             ProbeSeriesModel here = group.First(s => s.Place == "here");
@@ -75,6 +76,6 @@ internal sealed class ProbeCommand(CommandContext context)
     {
         double[] ratios = [.. here.OpsPerS.Zip(there.OpsPerS, (h, t) => t == 0 ? double.NaN : (h / t - 1) * 100).Order()];
         double median = ratios[ratios.Length / 2], spread = (ratios[ratios.Length * 3 / 4] - ratios[ratios.Length / 4]) / 2;
-        return string.Create(CultureInfo.InvariantCulture, $"{median,6:+0.0;-0.0} % ±{spread,4:0.0} %  ");
+        return string.Create(CultureInfo.InvariantCulture, $"{(Math.Abs(median) <= spread ? '~' : ' ')}{median,6:+0.0;-0.0} % ±{spread,4:0.0} %  ");
     }
 }

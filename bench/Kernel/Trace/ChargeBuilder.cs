@@ -12,11 +12,33 @@ internal sealed class ChargeBuilder(Func<string, int> indexOf, IReadOnlyDictiona
         drain = indexOf("drain"), drained = indexOf("drained");
 
     private readonly Dictionary<long, long> groups = new(groupOfDirectory);
+    private readonly Dictionary<long, long> parentOf = [], firstUsage = []; // by directory
     private readonly Dictionary<ulong, long> groupAt = []; // address of the group
     private readonly Dictionary<(int Task, byte Context), int> within = []; // calls of the charge path that the task is in; an interrupt begins anew
 
-    /// <summary>Groups that the recording did not ask for, and whose charges go through the same stocks: they are driven and not compared.</summary>
-    public IEnumerable<long> Strangers => groups.Values.Except(groupOfDirectory.Values);
+    /// <summary>
+    /// Groups whose charges go through the same stocks, parents first, each with its parent (0: none that was charged). Beside ours those
+    /// that were empty when they were first seen can be compared; others are driven only.
+    /// </summary>
+    public IEnumerable<(long Group, long Parent)> Groups
+    {
+        get
+        {
+            var done = new HashSet<long>();
+            for (bool more = true; more;)
+            {
+                more = false;
+                foreach ((long directory, long group) in groups.Where(g => !done.Contains(g.Value)).OrderBy(g => g.Value).ToArray())
+                {
+                    long parent = groups.GetValueOrDefault(parentOf.GetValueOrDefault(directory));
+                    if (parent != 0 && !done.Contains(parent)) continue;
+                    done.Add(group);
+                    more = true;
+                    yield return (group, parent);
+                }
+            }
+        }
+    }
 
     /// <summary>In order of time.</summary>
     public List<TraceEvent> Build(IReadOnlyList<RawEvent> raw)
@@ -26,6 +48,8 @@ internal sealed class ChargeBuilder(Func<string, int> indexOf, IReadOnlyDictiona
             if ((e.Format != tryAt && e.Format != refill) || e.B == 0) continue;
             if (!groups.ContainsKey((long)e.B)) groups[(long)e.B] = 1000 + groups.Count;
             groupAt[e.D] = groups[(long)e.B];
+            parentOf[(long)e.B] = (long)e.E;
+            firstUsage.TryAdd(groups[(long)e.B], (long)e.C);
         }
         ulong offset = CounterOffset(raw);
         var events = new List<TraceEvent>();
@@ -49,7 +73,7 @@ internal sealed class ChargeBuilder(Func<string, int> indexOf, IReadOnlyDictiona
     }
 
     private TraceEvent Call(TraceKind kind, in RawEvent e, long group, long usage) =>
-        new(kind, e.Cpu, e.TimeNs, group, Amount: (long)e.A, Second: groupOfDirectory.Values.Contains(group) ? usage + 1 : 0);
+        new(kind, e.Cpu, e.TimeNs, group, Amount: (long)e.A, Second: groupOfDirectory.Values.Contains(group) || firstUsage.GetValueOrDefault(group) == 0 ? usage + 1 : 0);
 
     /// <summary>Where in a group its memory counter lies: the most frequent distance from a group to a counter that is uncharged.</summary>
     private ulong CounterOffset(IReadOnlyList<RawEvent> raw) => raw.Where(e => e.Format == uncharge).Take(100_000)

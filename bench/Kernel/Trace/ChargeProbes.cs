@@ -19,9 +19,9 @@ internal sealed class ChargeProbes : IDisposable
     /// <summary>Name, function, and what is fetched. ino is the directory of the group, usage its counter at that moment.</summary>
     public static readonly (string Name, string Where, string Fetch)[] Wanted =
     [
-        ("try", "try_charge_memcg", "nr=nr_pages:u32 ino=memcg->css.cgroup->kn->id:u64 usage=memcg->memory.usage.counter:s64 at=memcg:u64"),
+        ("try", "try_charge_memcg", "nr=nr_pages:u32 ino=memcg->css.cgroup->kn->id:u64 usage=memcg->memory.usage.counter:s64 at=memcg:u64 up=memcg->css.parent->cgroup->kn->id:u64"),
         ("tried", "try_charge_memcg%return", "ret=$retval:s32"),
-        ("refill", "refill_stock", "nr=nr_pages:u32 ino=memcg->css.cgroup->kn->id:u64 usage=memcg->memory.usage.counter:s64 at=memcg:u64"),
+        ("refill", "refill_stock", "nr=nr_pages:u32 ino=memcg->css.cgroup->kn->id:u64 usage=memcg->memory.usage.counter:s64 at=memcg:u64 up=memcg->css.parent->cgroup->kn->id:u64"),
         ("refilled", "refill_stock%return", ""),
         ("uncharge", "page_counter_uncharge", "nr=nr_pages:u64 usage=counter->usage.counter:s64 at=counter:u64"),
         ("drain", "drain_local_stock", ""),
@@ -51,7 +51,7 @@ internal sealed class ChargeProbes : IDisposable
     /// <summary>What to switch on in the instance.</summary>
     public IReadOnlyList<WantedEvent> Events =>
     [
-        new(Event("try"), "nr", "ino", "usage", "at"), new(Event("tried")), new(Event("refill"), "nr", "ino", "usage", "at"), new(Event("refilled")),
+        new(Event("try"), "nr", "ino", "usage", "at", "up"), new(Event("tried")), new(Event("refill"), "nr", "ino", "usage", "at", "up"), new(Event("refilled")),
         new(Event("uncharge"), "nr", "usage", "at"), new(Event("drain")), new(Event("drained")),
     ];
 

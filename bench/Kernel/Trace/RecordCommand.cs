@@ -77,8 +77,7 @@ internal sealed class RecordCommand(CommandContext context)
         var calls = probes is null ? null : new ChargeBuilder(name => trace.IndexOf(probes.Event(name)), ours);
         List<TraceEvent> events = pages?.Build(raw) ?? calls!.Build(raw);
         long begin = Math.Min(checkpoints[0].TimeNs, events.Count > 0 ? events[0].TimeNs : long.MaxValue);
-        var all = new List<TraceEvent> { new(TraceKind.Group, 0, 0, 1) };
-        all.AddRange((calls?.Strangers ?? []).Select(g => new TraceEvent(TraceKind.Group, 0, 0, g)));
+        var all = new List<TraceEvent>((calls?.Groups ?? [(1, 0)]).Select(g => new TraceEvent(TraceKind.Group, 0, 0, g.Group, g.Parent)));
         IEnumerable<TraceEvent> marks = checkpoints.Select(c => new TraceEvent(TraceKind.Checkpoint, 0, c.TimeNs, 1, Values: c.Values));
         all.AddRange(events.Concat(marks).OrderBy(e => e.TimeNs).Select(e => e with { TimeNs = e.TimeNs - begin }));
         var header = new TraceHeader

@@ -14,10 +14,11 @@ namespace MemcgNative.Bench;
 /// <param name="C">Third.</param>
 /// <param name="Pid">The task that was running.</param>
 /// <param name="D">Fourth.</param>
+/// <param name="E">Fifth.</param>
 /// <param name="Flags">common_flags: 8 in a hardirq, 16 in a softirq.</param>
-internal readonly record struct RawEvent(int Format, int Cpu, long TimeNs, ulong A, ulong B, ulong C, int Pid, ulong D, byte Flags);
+internal readonly record struct RawEvent(int Format, int Cpu, long TimeNs, ulong A, ulong B, ulong C, int Pid, ulong D, ulong E, byte Flags);
 
-/// <summary>An event to switch on, and the fields of it that are kept, at most four.</summary>
+/// <summary>An event to switch on, and the fields of it that are kept, at most five.</summary>
 internal sealed record WantedEvent(string Name, params string[] Fields);
 
 /// <summary>
@@ -153,7 +154,7 @@ internal sealed class TraceInstance
             if (data.Length < 8 || !byId.TryGetValue(data[0] | data[1] << 8, out int index)) return;
             (EventFormat _, EventField[] fields, EventField pid, EventField flags) = formats[index];
             ulong Value(int i, ReadOnlySpan<byte> of) => i < fields.Length ? fields[i].Of(of) : 0;
-            events[cpu].Add(new RawEvent(index, cpu, time, Value(0, data), Value(1, data), Value(2, data), (int)pid.Of(data), Value(3, data), (byte)flags.Of(data)));
+            events[cpu].Add(new RawEvent(index, cpu, time, Value(0, data), Value(1, data), Value(2, data), (int)pid.Of(data), Value(3, data), Value(4, data), (byte)flags.Of(data)));
         });
         if (missed != 0) lost[cpu] += Math.Max(1, missed);
     }
