@@ -23,7 +23,13 @@ internal static class ConformReport
             number++;
             if (result.Run is { Skip: null } run) Subtests(run, to, verbose);
             string line = $"{(result.Failed ? "not ok" : "ok")} {number} {result.Name}";
-            to.WriteLine(result.Run?.Skip is { } skip ? $"{line} # SKIP {skip}" : line);
+            string? why = result.Run switch
+            {
+                { Skip: { } skip } => $"SKIP {skip}",
+                { Differs: { } differs } => $"{(result.Failed ? "does not differ any more" : "differs as known")}: {differs}",
+                _ => null,
+            };
+            to.WriteLine(why is null ? line : $"{line} # {why}");
             if (result.Broken is { } broken) to.WriteLine($"# {broken}");
         }
     }
@@ -52,6 +58,7 @@ internal static class ConformReport
         to.WriteLine();
         to.WriteLine($"{script.Name}");
         foreach (ScriptRun skipped in runs.Where(r => r.Skip is not null)) to.WriteLine($"  not on {skipped.Machine}: {skipped.Skip}");
+        foreach (ScriptRun known in runs.Where(r => r.Skip is null && r.Differs is not null)) to.WriteLine($"  {known.Machine} differs as known: {known.Differs}");
         if (ran.Length == 0) return;
         var rows = new List<string[]> { (string[])["line", "step", "expected", .. ran.Select(r => r.Machine), "tolerance"] };
         for (int i = 0; i < ran[0].Checks.Count; i++)

@@ -43,6 +43,9 @@ internal interface IScriptBackend
     /// <summary>Why the scenario cannot run here, or null.</summary>
     string? WhyNot(Script script);
 
+    /// <summary>Why the scenario is known not to hold here, or null.</summary>
+    string? Differs(Script script);
+
     /// <summary>A machine on which nothing has run.</summary>
     IScriptMachine Open(Script script);
 }

@@ -20,7 +20,12 @@ internal sealed record Check(ScriptStep Step, string Value, bool? Ok, string Tol
 /// <param name="Wrong">What does not balance at the end, or why it broke off.</param>
 internal sealed record ScriptRun(string Machine, IReadOnlyList<Check> Checks, string? Skip, IReadOnlyList<string> Wrong)
 {
-    public bool Failed => Wrong.Count > 0 || Checks.Any(c => c.Ok == false);
+    /// <summary>Why it is known not to hold on this machine; then it must not, or the reason is none any more.</summary>
+    public string? Differs { get; init; }
+
+    public bool Failed => Wrong.Count > 0 || (Differs is not null && Skip is null ? !Deviates : Deviates);
+
+    private bool Deviates => Checks.Any(c => c.Ok == false);
 }
 
 /// <summary>Runs scenarios on machines, step by step.</summary>
@@ -39,7 +44,7 @@ internal static class ScriptRunner
             if (step.Expect is null) machine.Do(step);
             else checks.Add(Compare(step, step.Expect, machine));
         }
-        return new ScriptRun(machine.Name, checks, null, machine.Finish());
+        return new ScriptRun(machine.Name, checks, null, machine.Finish()) { Differs = backend.Differs(script) };
     }
 
     private static Check Compare(ScriptStep step, Expectation expect, IScriptMachine machine)

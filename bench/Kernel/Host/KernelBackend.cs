@@ -73,6 +73,9 @@ internal sealed class KernelBackend : IScriptBackend, IDisposable
     }
 
     /// <inheritdoc/>
+    public string? Differs(Script script) => null;
+
+    /// <inheritdoc/>
     public IScriptMachine Open(Script script) => new KernelMachine(this);
 
     /// <summary>A task pinned to cpu, in this process's group still.</summary>

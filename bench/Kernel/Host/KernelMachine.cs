@@ -42,7 +42,7 @@ internal sealed partial class KernelMachine : IScriptMachine
     {
         switch (s.Verb)
         {
-            case Verb.Needs:
+            case Verb.Needs or Verb.Differs:
                 break;
             case Verb.Group:
                 MakeGroup(s);

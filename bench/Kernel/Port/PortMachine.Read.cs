@@ -98,6 +98,11 @@ internal sealed class PortBackend(Model model) : IScriptBackend
     }
 
     /// <inheritdoc/>
+    public string? Differs(Script script) =>
+        script.Differs.FirstOrDefault(d => Enum.GetValues<Axis>().Any(axis => d.Answer == $"{Eras.NameOf(axis)}={model[axis]}")) is { Answer: { } answer } found
+            ? $"{answer}: {found.Reason}" : null;
+
+    /// <inheritdoc/>
     public IScriptMachine Open(Script script) => Matrix.Bind(model, new Maker(script, model));
 
     private sealed class Maker(Script script, Model model) : IControllerUser<IScriptMachine>

@@ -43,7 +43,7 @@ internal sealed unsafe partial class PortMachine<TC> : IScriptMachine where TC :
     {
         switch (s.Verb)
         {
-            case Verb.Needs:
+            case Verb.Needs or Verb.Differs:
                 break;
             case Verb.Group:
                 Memcg* made = MemcgLife.Create<TC>(core.Cpu(0), Parent(s.Subject));

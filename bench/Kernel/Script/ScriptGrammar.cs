@@ -17,6 +17,7 @@ internal static class ScriptGrammar
     public static readonly (string Word, Verb Verb, string Form, string What)[] Verbs =
     [
         ("needs", Verb.Needs, "needs swap | protection | high | kmem | reclaim | nodes N | cpus N", "skip the file where that is not to be had"),
+        ("differs", Verb.Differs, "differs AXIS=ANSWER REASON...", "in eras with this answer an expectation fails, for this reason; it must then"),
         ("group", Verb.Group, "group PATH [max SIZE] [min SIZE] [low SIZE] [high SIZE]", "make a group; its parent must be there"),
         ("remove", Verb.Remove, "remove PATH", "rmdir; nothing may run in it"),
         ("set", Verb.Set, "set PATH max|min|low|high SIZE|none", "change a limit at run time"),

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+using MemcgNative.Accounting;
 using MemcgNative.Native;
 
 namespace MemcgNative.Bench;
@@ -96,6 +97,7 @@ internal sealed class ScriptParser
     private ScriptStep Arguments(ScriptLine line, Verb verb) => verb switch
     {
         Verb.Needs => Needs(line),
+        Verb.Differs => Differs(line),
         Verb.Group => New(line, verb, line.Path()) with { Limits = Limits(line) },
         Verb.Remove or Verb.Empty => New(line, verb, scope.Group(line)),
         Verb.Set => New(line, verb, scope.Group(line)) with { Limits = [Limit(line)] },
@@ -121,6 +123,15 @@ internal sealed class ScriptParser
     {
         string what = line.OneOf("need", [.. ScriptGrammar.NeedsAlone, .. ScriptGrammar.NeedsWithNumber]);
         return New(line, Verb.Needs, what, amount: ScriptGrammar.NeedsWithNumber.Contains(what) ? line.Number64($"a number of {what}", 1, 4096) : 0);
+    }
+
+    private static ScriptStep Differs(ScriptLine line)
+    {
+        string answer = line.OneOf("answer of a design", [.. Eras.Answers.Select(a => $"{Eras.NameOf(a.Axis)}={a.Name}")]);
+        var reason = new List<string>();
+        do reason.Add(line.Take("a reason"));
+        while (!line.AtEnd);
+        return New(line, Verb.Differs, answer, string.Join(' ', reason));
     }
 
     private static List<(string, long)> Limits(ScriptLine line)

@@ -4,7 +4,7 @@ namespace MemcgNative.Bench;
 /// <summary>What a line of a scenario file asks for; the words are in <see cref="ScriptGrammar"/>.</summary>
 internal enum Verb
 {
-    Needs, Group, Remove, Set, Empty, Reclaim, Reset, Task, Move, Exit, Map, Touch, Anon, Shm, File, Pipes, Dentries, Free, Migrate, Wait, Expect,
+    Needs, Group, Remove, Set, Empty, Reclaim, Reset, Task, Move, Exit, Map, Touch, Anon, Shm, File, Pipes, Dentries, Free, Migrate, Wait, Expect, Differs,
 }
 
 /// <summary>How an expected value binds.</summary>
@@ -64,6 +64,9 @@ internal sealed record Script(string Name, IReadOnlyList<ScriptStep> Steps)
 {
     /// <summary>What the scenario says it needs: swap, protection, nodes 2, ...</summary>
     public IEnumerable<(string What, long Amount)> Needs => Steps.Where(s => s.Verb == Verb.Needs).Select(s => (s.Subject, s.Amount));
+
+    /// <summary>Answers of the port for which the scenario does not hold, with the reason: kmem=PerCachePin, "a group stays as long as ...".</summary>
+    public IEnumerable<(string Answer, string Reason)> Differs => Steps.Where(s => s.Verb == Verb.Differs).Select(s => (s.Subject, s.Object));
 
     /// <summary>CPUs that tasks are pinned to, in order.</summary>
     public int[] Cpus { get; } = [.. Steps.Where(s => s.Verb == Verb.Task).Select(s => (int)s.Amount).Distinct().Order()];

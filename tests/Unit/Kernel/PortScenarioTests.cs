@@ -10,8 +10,9 @@ public sealed class PortScenarioTests
     private static ScriptRun Run(string model, string text) => ScriptRunner.Run(ScriptParser.Parse("s", text), new PortBackend(Model.Parse(model)), default);
 
     [Theory]
-    [InlineData("2.6.29")]
-    [InlineData("3.19")]
+    [InlineData("2.6.27")]
+    [InlineData("3.14")]
+    [InlineData("rfc-2014-kmemcg")]
     [InlineData("6.18")]
     public void Every_scenario_agrees_with_the_port_or_says_why_it_is_not_run(string model)
     {
@@ -33,6 +34,17 @@ public sealed class PortScenarioTests
         Assert.Equal(usage, run.Checks[0].Number);
         Assert.True(run.Checks[0].Ok);
         Assert.Equal(usage == 100, run.Checks[1].Ok);
+    }
+
+    [Fact]
+    public void A_known_difference_must_be_one()
+    {
+        const string Text = "differs kmem=ObjCgroup invented\ngroup A\ntask t in A cpu 0\nanon t heap 100p\nexpect A anon ";
+        Assert.False(Run("6.18", Text + "10p").Failed);
+        Assert.Equal("kmem=ObjCgroup: invented", Run("6.18", Text + "10p").Differs);
+        Assert.True(Run("6.18", Text + "100p").Failed);
+        Assert.True(Run("3.14", Text + "10p").Failed);
+        Assert.False(Run("3.14", Text + "100p").Failed);
     }
 
     [Fact]

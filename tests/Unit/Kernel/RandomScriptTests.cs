@@ -42,6 +42,7 @@ public sealed class RandomScriptTests
 
         public string Name => "forgetful";
         public string? WhyNot(Script script) => null;
+        public string? Differs(Script script) => null;
 
         public IScriptMachine Open(Script script)
         {
