@@ -72,17 +72,21 @@ internal sealed partial class KernelMachine
         (long? value, string why) = groups[group].Value(key);
         if (value is not { } v) return Reading.None(why.Length > 0 ? why : $"cgroup {backend.Host.Version} does not show {key}");
         if (key == "failcnt") v -= failcntBase.GetValueOrDefault(group);
+        if (backend.Host.V2 && IsStatistic(key)) v -= ChildrenOf(group).Sum(c => c.Value(key).Value ?? 0); // v2 shows the whole subtree
         int paying = payers.Count(p => p == group || p.StartsWith(group + "/", StringComparison.Ordinal));
         return key switch
         {
             "usage" or "peak" => Counter(v, group, paying),
             "kmem" => new Reading(v, 0, backend.Stock.Slack(backend.Cpus, paying) + OwnKernelPages(paying),
                 $"{backend.Stock.Words(backend.Cpus, paying)}, tasks' own {OwnKernelPages(paying)}"),
-            "anon" or "file" or "shmem" or "pgpgin" or "pgpgout" => Statistic(v, paying),
-            _ when key.StartsWith("numa.", StringComparison.Ordinal) => Statistic(v, paying),
-            _ => Reading.Exact(v),
+            _ => IsStatistic(key) || key is "pgpgin" or "pgpgout" ? Statistic(v, paying) : Reading.Exact(v),
         };
     }
+
+    private static bool IsStatistic(string key) => key is "anon" or "file" or "shmem" || key.StartsWith("numa.", StringComparison.Ordinal);
+
+    private IEnumerable<CgroupFiles> ChildrenOf(string group) =>
+        groups.Where(g => g.Key.StartsWith(group + "/", StringComparison.Ordinal) && !g.Key.AsSpan(group.Length + 1).Contains('/')).Select(g => g.Value);
 
     /// <summary>The counter is exact but for stocks; beside the scenario's pages it holds the kernel's and the runtime's own of each task.</summary>
     private Reading Counter(long value, string group, int paying)

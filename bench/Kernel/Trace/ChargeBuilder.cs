@@ -55,7 +55,9 @@ internal sealed class ChargeBuilder(Func<string, int> indexOf, IReadOnlyDictiona
         var events = new List<TraceEvent>();
         foreach (RawEvent e in raw)
         {
-            (int, byte) context = (e.Pid, (byte)(e.Flags & InInterrupt));
+            // An interrupt belongs to its CPU, and so does the idle task, which is one number on all of them.
+            int interrupt = e.Flags & InInterrupt;
+            (int, byte) context = (interrupt != 0 || e.Pid == 0 ? -1 - e.Cpu : e.Pid, (byte)interrupt);
             int depth = within.GetValueOrDefault(context);
             if (e.Format == tried || e.Format == refilled || e.Format == drained)
             {

@@ -14,14 +14,15 @@ namespace MemcgNative.Bench;
 internal sealed class ChargeProbes : IDisposable
 {
     private const string Prefix = "memcgnative_";
+    private const string OfGroup = "ino=memcg->css.cgroup->kn->id:u64 usage=memcg->memory.usage.counter:s64 at=memcg:u64 up=memcg->css.parent->cgroup->kn->id:u64";
     private readonly string definitions, system;
 
     /// <summary>Name, function, and what is fetched. ino is the directory of the group, usage its counter at that moment.</summary>
     public static readonly (string Name, string Where, string Fetch)[] Wanted =
     [
-        ("try", "try_charge_memcg", "nr=nr_pages:u32 ino=memcg->css.cgroup->kn->id:u64 usage=memcg->memory.usage.counter:s64 at=memcg:u64 up=memcg->css.parent->cgroup->kn->id:u64"),
+        ("try", "try_charge_memcg", "nr=nr_pages:u32 " + OfGroup),
         ("tried", "try_charge_memcg%return", "ret=$retval:s32"),
-        ("refill", "refill_stock", "nr=nr_pages:u32 ino=memcg->css.cgroup->kn->id:u64 usage=memcg->memory.usage.counter:s64 at=memcg:u64 up=memcg->css.parent->cgroup->kn->id:u64"),
+        ("refill", "refill_stock", "nr=nr_pages:u32 " + OfGroup),
         ("refilled", "refill_stock%return", ""),
         ("uncharge", "page_counter_uncharge", "nr=nr_pages:u64 usage=counter->usage.counter:s64 at=counter:u64"),
         ("drain", "drain_local_stock", ""),

@@ -103,6 +103,7 @@ internal sealed class RecordCommand(CommandContext context)
     {
         var info = new ProcessStartInfo("/bin/sh") { UseShellExecute = false };
         foreach (string argument in (string[])["-c", "echo $$ > \"$0/cgroup.procs\" && exec \"$@\"", group, .. command]) info.ArgumentList.Add(argument);
+        info.Environment.Remove(Supervised.Variable); // the command may be this program
         try
         {
             return Process.Start(info)!;

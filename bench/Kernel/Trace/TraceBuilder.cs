@@ -9,7 +9,7 @@ namespace MemcgNative.Bench;
 internal sealed class TraceBuilder(Func<string, int> indexOf, IReadOnlyDictionary<long, long> groupOfDirectory)
 {
     private const ulong Account = 0x400000; // __GFP_ACCOUNT of 6.10 to 6.18; earlier kernels have it elsewhere, see GfpAccount
-    private const int LruFile = 2, LruUnevictable = 4;
+    private const ulong Anonymous = 2; // PAGEMAP_ANONYMOUS of include/trace/events/pagemap.h
     private readonly int pageAlloc = indexOf("kmem/mm_page_alloc"), pageFree = indexOf("kmem/mm_page_free"), lru = indexOf("pagemap/mm_lru_insertion"),
         cacheAlloc = indexOf("kmem/kmem_cache_alloc"), cacheFree = indexOf("kmem/kmem_cache_free"), kmalloc = indexOf("kmem/kmalloc"),
         kfree = indexOf("kmem/kfree"), attach = indexOf("cgroup/cgroup_attach_task"), fork = indexOf("sched/sched_process_fork");
@@ -17,6 +17,7 @@ internal sealed class TraceBuilder(Func<string, int> indexOf, IReadOnlyDictionar
     private readonly Dictionary<int, long> groupOfTask = [];
     private readonly Dictionary<ulong, int> pages = []; // pfn to index of its block in made
     private readonly Dictionary<ulong, int> objects = [];
+    private readonly HashSet<ulong> strangers = []; // frames that others were seen to take
     private readonly List<Made> made = [];
     private readonly List<(int Made, long TimeNs, int Cpu, long First, long Count)> freed = [];
 
@@ -85,7 +86,12 @@ internal sealed class TraceBuilder(Func<string, int> indexOf, IReadOnlyDictionar
         if (e.A == ulong.MaxValue || e.B > 10) return; // the allocation failed
         long count = 1L << (int)e.B;
         for (long i = 0; i < count; i++) pages.Remove(e.A + (ulong)i); // an older life of the frame whose end was not seen
-        if (!groupOfTask.TryGetValue(e.Pid, out long group)) return;
+        for (long i = 0; i < count; i++) strangers.Remove(e.A + (ulong)i);
+        if (!groupOfTask.TryGetValue(e.Pid, out long group))
+        {
+            for (long i = 0; i < count; i++) strangers.Add(e.A + (ulong)i);
+            return;
+        }
         for (long i = 0; i < count; i++) pages[e.A + (ulong)i] = made.Count;
         made.Add(new Made { Kind = (e.C & Account) != 0 ? TraceKind.Kernel : 0, Cpu = e.Cpu, TimeNs = e.TimeNs, Group = group, Amount = count, Pfn = e.A });
     }
@@ -95,12 +101,12 @@ internal sealed class TraceBuilder(Func<string, int> indexOf, IReadOnlyDictionar
     {
         if (!pages.TryGetValue(e.A, out int index))
         {
-            if (groupOfTask.ContainsKey(e.Pid)) Unattributed++;
+            if (groupOfTask.ContainsKey(e.Pid) && !strangers.Contains(e.A)) Unattributed++;
             return;
         }
         Made m = made[index];
         m.Listed = true;
-        m.Kind = e.B is >= LruFile and < LruUnevictable ? TraceKind.File : TraceKind.Anon;
+        m.Kind = (e.B & Anonymous) != 0 ? TraceKind.Anon : TraceKind.File;
     }
 
     private void FreePages(in RawEvent e)

@@ -43,7 +43,7 @@ internal sealed class TraceInstance
     /// <summary>What the pages and objects of tasks need.</summary>
     public static readonly WantedEvent[] PagesAndObjects =
     [
-        new("kmem/mm_page_alloc", "pfn", "order", "gfp_flags"), new("kmem/mm_page_free", "pfn", "order"), new("pagemap/mm_lru_insertion", "pfn", "lru"),
+        new("kmem/mm_page_alloc", "pfn", "order", "gfp_flags"), new("kmem/mm_page_free", "pfn", "order"), new("pagemap/mm_lru_insertion", "pfn", "flags"),
         new("kmem/kmem_cache_alloc", "ptr", "bytes_alloc", "accounted"), new("kmem/kmem_cache_free", "ptr"), new("kmem/kmalloc", "ptr", "bytes_alloc", "gfp_flags"),
         new("kmem/kfree", "ptr"), new("cgroup/cgroup_attach_task", "dst_id", "pid"), new("sched/sched_process_fork", "parent_pid", "child_pid"),
     ];
@@ -154,7 +154,8 @@ internal sealed class TraceInstance
             if (data.Length < 8 || !byId.TryGetValue(data[0] | data[1] << 8, out int index)) return;
             (EventFormat _, EventField[] fields, EventField pid, EventField flags) = formats[index];
             ulong Value(int i, ReadOnlySpan<byte> of) => i < fields.Length ? fields[i].Of(of) : 0;
-            events[cpu].Add(new RawEvent(index, cpu, time, Value(0, data), Value(1, data), Value(2, data), (int)pid.Of(data), Value(3, data), Value(4, data), (byte)flags.Of(data)));
+            events[cpu].Add(new RawEvent(index, cpu, time, Value(0, data), Value(1, data), Value(2, data), (int)pid.Of(data),
+                Value(3, data), Value(4, data), (byte)flags.Of(data)));
         });
         if (missed != 0) lost[cpu] += Math.Max(1, missed);
     }
