@@ -332,7 +332,7 @@ internal unsafe interface ILook
     static abstract void Run(in ThisCpu cpu, Page* page);
 }
 
-/// <summary>Inside RCU, as Books.Hold does.</summary>
+/// <summary>Inside RCU, as Books.Lock does; the relock of a held book compares pointers and looks into no group.</summary>
 internal readonly unsafe struct LooksInsideRcu : ILook
 {
     public static void Run(in ThisCpu cpu, Page* page)

@@ -51,6 +51,19 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
     }
 
     /// <summary>
+    /// Is book, whose lock is held, the one that page's link names? Pointers are compared and no group is looked into, so no RCU is needed (B8);
+    /// the lock keeps the book, and with it its place in memory, from becoming another group's.
+    /// </summary>
+    [MethodImpl(Inline)]
+    private static bool Holds<TPc>(in ThisCpu cpu, Book* book, Page* page) where TPc : struct, IPageCgroupDesign
+    {
+        Memcg* group = TMap.GroupOf<TPc>(cpu, page), owner = Book.OwnerOf(book);
+        int node = PageOps.NodeIndex(page);
+        return (group == owner || (group == null && Memcg.IsRoot(owner))) && node == Guarded<int>.Get(&book->Node)
+            && (!TMap.Slices || ZoneBooks.SliceOf(ZoneBooks.Of(cpu, node), MemMap.PfnOf(MemMap.Of(cpu), page).Value) == Guarded<int>.Get(&book->Slice));
+    }
+
+    /// <summary>
     /// L1: inside RCU, find the book, lock it, look again. The lock alone keeps the book after that (D2), so RCU is left before the return.
     /// Each further round means that somebody else took the page through a whole move meanwhile; rounds are counted.
     /// </summary>
@@ -64,10 +77,9 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
         {
             LruLock<TLock>.Acquire(cpu, &book->Lock, &book->Waits);
             if ((TSwitch.Catcher & CatchRule.Verify) == 0) break;
-            Book* again = BookOf<TPc>(cpu, page); // (S2) pairs with (S1) in ISwitchProtocol.cs
-            if (again == book) break;
+            if (Holds<TPc>(cpu, book, page)) break; // (S2) pairs with (S1) in ISwitchProtocol.cs
             LruLock<TLock>.Release(cpu, &book->Lock, &book->Waits);
-            book = again;
+            book = BookOf<TPc>(cpu, page);
         }
         Rcu.ReadUnlock(cpu);
         Enter(book);
@@ -91,23 +103,13 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
         [MethodImpl(Inline)]
         public Book* Relock<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign
         {
-            if (book == null || !Same<TPc>(cpu, page))
+            if (book == null || !Holds<TPc>(cpu, book, page))
             {
                 Unlock(cpu);
                 book = Lock<TPc>(cpu, page);
             }
             pages++;
             return book;
-        }
-
-        /// <summary>Inside RCU, because translation looks into a group that may be on its way out (B8).</summary>
-        [MethodImpl(Inline)]
-        private readonly bool Same<TPc>(in ThisCpu cpu, Page* page) where TPc : struct, IPageCgroupDesign
-        {
-            Rcu.ReadLock(cpu);
-            bool same = BookOf<TPc>(cpu, page) == book;
-            Rcu.ReadUnlock(cpu);
-            return same;
         }
 
         [MethodImpl(Inline)]
@@ -132,7 +134,7 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
     [MethodImpl(Inline)]
     private static void Assert<TPc>(in ThisCpu cpu, Book* book, Page* page) where TPc : struct, IPageCgroupDesign
     {
-        if (BookOf<TPc>(cpu, page) != book) Bug.Fail("book: list work under the lock of another book (page, book)", (long)page, (long)book);
+        if (!Holds<TPc>(cpu, book, page)) Bug.Fail("book: list work under the lock of another book (page, book)", (long)page, (long)book);
     }
 
     [MethodImpl(Inline)]
@@ -163,6 +165,10 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
     /// <inheritdoc/>
     public static void Delete<TPc>(in ThisCpu cpu, Page** pages, int n) where TPc : struct, IPageCgroupDesign
     {
+        var done = new Returned();
+        for (int i = 0; i < n; i++)
+            if (!PageOps.Test(pages[i], PageFlags.Lru)) done.Add(cpu, Book.UnmarkIsolated(pages[i])); // isolated and freed without a putback
+        done.Flush(cpu);
         var hold = new Hold();
         for (int i = 0; i < n; i++)
         {
@@ -177,9 +183,6 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
             PageOps.ClearExclusive(page, PageFlags.Lru | PageFlags.Active | PageFlags.Unevictable);
         }
         hold.Unlock(cpu);
-        var done = new Returned();
-        for (int i = 0; i < n; i++) done.Add(cpu, Book.UnmarkIsolated(pages[i])); // isolated and freed without a putback
-        done.Flush(cpu);
     }
 
     /// <inheritdoc/>
@@ -203,7 +206,7 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
         {
             var hold = new Hold();
             Book* book = hold.Relock<TPc>(cpu, page);
-            mine = win || (PageOps.Test(page, PageFlags.Lru) && ((TSwitch.Catcher & CatchRule.VerifyLast) == 0 || BookOf<TPc>(cpu, page) == book));
+            mine = win || (PageOps.Test(page, PageFlags.Lru) && ((TSwitch.Catcher & CatchRule.VerifyLast) == 0 || Holds<TPc>(cpu, book, page)));
             if (mine)
             {
                 Unlink<TPc>(cpu, book, page, AtomicLong.Load(&page->Flags));
@@ -342,7 +345,7 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
             Book* book = hold.Relock<TPc>(cpu, page);
             long flags = AtomicLong.Load(&page->Flags);
             bool here = (win || (flags & PageFlags.Lru) != 0) && (flags & (PageFlags.Active | PageFlags.Unevictable)) == 0
-                && ((TSwitch.Catcher & CatchRule.VerifyLast) == 0 || BookOf<TPc>(cpu, page) == book);
+                && ((TSwitch.Catcher & CatchRule.VerifyLast) == 0 || Holds<TPc>(cpu, book, page));
             if (here)
             {
                 Unlink<TPc>(cpu, book, page, flags);
