@@ -34,6 +34,7 @@ internal static partial class Matrix
         "PageCounter192Legacy" => Stock<PageCounter<PageCounter192Legacy>, TResult>(model, user),
         "PageCounter256" => Stock<PageCounter<PageCounter256>, TResult>(model, user),
         "PageCounter192" => Stock<PageCounter<PageCounter192>, TResult>(model, user),
+        DearerCounter.Answer => Stock<DearerCounter, TResult>(model, user), // not in Eras: for `compare --prove`
         var other => throw Unbound(Axis.Counter, other),
     };
 

@@ -29,7 +29,7 @@ internal static class CommandTree
             r => new PlacementCommand(context).Run(r)));
         var workload = new Argument<string?>("workload")
         {
-            Arity = ArgumentArity.ZeroOrOne,
+            Arity = ArgumentArity.ZeroOrOne, // --preset and --from name it
             Description = "one, or several with commas: " + string.Join("; ", WorkloadList.All.Select(w => $"{w.Name}: {w.What}")),
         };
         Command run = Make("run", "one experiment", [.. o.Experiment, o.Twin, o.Preset], r =>
@@ -46,14 +46,10 @@ internal static class CommandTree
         Command list = Make("list", "eras, axes, workloads, presets", [o.Format], r => new ListCommand(context).Run(r, r.GetValue(what)));
         list.Arguments.Add(what);
         root.Subcommands.Add(list);
-        var kind = new Argument<string?>("kind") { Description = "cpu: core to core; node: writer's node by home node (default cpu)", Arity = ArgumentArity.ZeroOrOne };
-        Command matrix = Make("matrix", "latency of the accounting's own lines, and whether this machine shows false sharing", [o.Line, o.Cpus, o.Mem, o.Seed, o.Format, o.Out],
-            r => new MatrixCommand(context).Run(r, r.GetValue(kind)));
-        matrix.Arguments.Add(kind);
-        root.Subcommands.Add(matrix);
         root.Subcommands.Add(Make("cleanup", "undo what a run and its supervisor left on the host when both were killed", [o.DryRun, o.Rehearse],
             r => new CleanupCommand(context).Run(r.GetValue(o.DryRun), r.GetValue(o.Rehearse))));
         foreach (Sibling s in Sibling.All) root.Subcommands.Add(s.Entry());
+        Laboratory.Add(root, o, context);
         return root;
     }
 
@@ -63,7 +59,7 @@ internal static class CommandTree
         return parsed.GetValue(context.Options.DryRun) ? Run() : GrowPool.Around(context, parsed, scenario.Pages, scenario.FrameBytes(), Run);
     }
 
-    private static Command Make(string name, string description, IEnumerable<Option> options, Func<ParseResult, int> action)
+    internal static Command Make(string name, string description, IEnumerable<Option> options, Func<ParseResult, int> action)
     {
         var command = new Command(name, description);
         foreach (Option option in options) command.Options.Add(option);

@@ -25,7 +25,7 @@ internal sealed class OptionSet
     public readonly Option<string?> Warmup = Text("--warmup", "-w", "auto|TIME", "warm-up of all points together (default auto: until steady)");
     public readonly Option<string?> Reps = Text("--reps", "-r", "N", "repetitions (default 10)");
     public readonly Option<string?> Seed = Text("--seed", null, "N", "order of points and resampling (default: from the clock; printed)");
-    public readonly Option<string?> Format = Text("--format", null, "table|json", "what stdout gets (default table)");
+    public readonly Option<string?> Format = Text("--format", null, "FORMAT", "table or json (compare: also md; report: html, md, csv, hgrm, will-it-scale, lkp, json)");
     public readonly Option<string?> Out = Text("--out", "-o", "FILE", "also write the result as JSON; .json is added unless there");
     public readonly Option<bool> DryRun = Flag("--dry-run", null, "print the plan and touch nothing");
     public readonly Option<string?> Place = Text("--place", null, "NAME=WHERE,...",
@@ -54,6 +54,17 @@ internal sealed class OptionSet
     public readonly Option<bool> Strict = Flag("--strict", null, "exit 6 when a point is not trustworthy");
     public readonly Option<string?> Topology = Text("--topology", null, "TEXT", "a made-up machine, \"pack:2 numa:2 l3:2 core:4 pu:2\"; only for `topology` and --dry-run");
     public readonly Option<string?> Line = Text("--line", null, "LINE", "page_counter, lru_lock or stock (default all)");
+    public readonly Option<string?> Threshold = Text("--threshold", null, "PERCENT", "changes under this are no change (default 2%)");
+    public readonly Option<string?> FailOn = Text("--fail-on", null, "WHAT,...", "what gives exit 4: slower, faster, unknown, env, none (default slower)");
+    public readonly Option<bool> Prove = Flag("--prove", null, "show on this machine that the same design is not told apart and a 3 % cost is found");
+    public readonly Option<bool> Extract = Flag("--extract", null, "print the data a report holds, as the .json it was made from");
+    public readonly Option<string?> From = Text("--from", null, "FILE", "repeat the scenario of a result or a report; what is typed beside it wins");
+    public readonly Option<string?> Machines = Text("--machines", null, "N",
+        "fresh machines (memory, threads, groups) the repetitions are spread over, because where memory lies has a speed of its own (default 5)");
+    public readonly Option<string?> Until = Text("--until", null, "PERCENT", "repeat until every interval is within this of its median, at least 5 and at most -r times");
+    public readonly Option<string?> MaxTime = Text("--max-time", null, "TIME", "begin no repetition after this time");
+    public readonly Option<string?> Order = Text("--order", null, "cores|compact|scatter|linear",
+        "how threads take CPUs: a core of each L3, then all cores, then SMT siblings (default); fill up; far apart; by number");
     public readonly Option<string?> Color = Recursive(Text("--color", null, "auto|always|never", "escapes in the output (default auto; NO_COLOR and TERM=dumb are heeded)"));
     public readonly Option<bool> Quiet = Recursive(Flag("--quiet", "-q", "nothing on stderr but errors"));
     public readonly Option<bool> Verbose = Recursive(Flag("--verbose", "-v", "more on stderr"));
@@ -63,7 +74,7 @@ internal sealed class OptionSet
     public IEnumerable<Option> Experiment =>
     [
         Cpus, Threads, Mem, Pages, Model, Duration, Warmup, Reps, Seed, Format, Out, DryRun, Place, Depth, Groups, Shared, Private, Limit,
-        Footprint, FakeNodes, GrowPool, Rcu, Lock, Share, Layout, Prefetch, Strict, Topology,
+        Footprint, FakeNodes, GrowPool, Rcu, Lock, Share, Layout, Prefetch, Strict, Topology, From, Machines, Until, MaxTime, Order,
     ];
 
     /// <summary>What every command takes.</summary>

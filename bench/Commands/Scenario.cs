@@ -11,6 +11,8 @@ internal sealed record Scenario
     public required Topology Topology { get; init; }
     public required IReadOnlyList<WorkloadInfo> Workloads { get; init; }
     public required IReadOnlyList<CpuId> Cpus { get; init; }
+    /// <summary>cores, compact, scatter or linear: how Cpus are ordered.</summary>
+    public string Order { get; init; } = "cores";
     public required IReadOnlyList<int> Threads { get; init; }
     public required IReadOnlyList<NumaPolicy> Mem { get; init; }
     public required IReadOnlyList<PageKind> Pages { get; init; }
@@ -36,7 +38,11 @@ internal sealed record Scenario
     public int PointCount => Workloads.Count * Threads.Count * Mem.Count * Models.Count * (Twin ? 2 : 1);
 
     /// <summary>About how long it takes: batches, their canaries and wake-ups, single-operation batches, warm-up.</summary>
-    public TimeSpan Estimate => TimeSpan.FromSeconds(1) + (Schedule.Warmup ?? TimeSpan.FromSeconds(1)) + Schedule.Rounds * PointCount * (Schedule.Batch * 1.35);
+    public TimeSpan Estimate => TimeSpan.FromSeconds(1) + Schedule.Machines * ((Schedule.Warmup ?? TimeSpan.FromSeconds(0.3)) + SetUp * Mem.Count * Models.Count)
+        + Schedule.Rounds * PointCount * (Schedule.Batch * 1.35);
+
+    /// <summary>About how long one machine takes to build, prove and close: faulting in dominates.</summary>
+    private TimeSpan SetUp => TimeSpan.FromSeconds(0.1 + FootprintBytes / 8e9);
 
     /// <summary>What all machines together need in frames, node by node; a policy that spreads takes the same of each of its nodes.</summary>
     public IEnumerable<(NodeId Node, long Bytes)> FrameBytes() =>
@@ -85,6 +91,10 @@ internal sealed record Scenario
         WarmupNs = Schedule.Warmup is { } w ? (long)(w.TotalSeconds * 1e9) : null,
         BatchNs = (long)(Schedule.Batch.TotalSeconds * 1e9),
         Shares = Workloads.Any(w => w.Name == "lru-churn") ? Shares.ToString() : null,
+        Machines = Schedule.Machines,
+        UntilPct = Schedule.Until * 100,
+        MaxTimeNs = Schedule.MaxTime is { } m ? (long)(m.TotalSeconds * 1e9) : null,
+        Order = Order,
     };
 
     /// <summary>What --dry-run shows; touches nothing.</summary>

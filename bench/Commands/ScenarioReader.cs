@@ -11,16 +11,27 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
 {
     /// <summary>The most a sweep without -d may measure.</summary>
     private static readonly TimeSpan sweepBudget = TimeSpan.FromSeconds(32);
+
+    /// <summary>Memory that fresh machines may map one after the other when their number is not asked for: 4 GiB, seconds of faulting in.</summary>
+    private const long MachinesBudget = 4L << 30;
+
+    /// <summary>Repetitions at most under --until when -r is not given.</summary>
+    private const int MostReps = 100;
     private const int DefaultReps = 10;
 
     /// <summary>The most batches of all points together: each keeps 9 bytes.</summary>
     private const double MostBatches = 50e6;
 
-    private string? Get(Option<string?> option) => parsed.GetValue(option);
+    private readonly Result? from = parsed.GetValue(options.From) is { } file ? ResultReader.Load(file) : null;
+    private IReadOnlyDictionary<string, string> given = new Dictionary<string, string>();
+
+    /// <summary>What the user typed, or what the file of --from says.</summary>
+    private string? Get(Option<string?> option) => parsed.GetValue(option) ?? given.GetValueOrDefault(option.Name);
 
     /// <summary>run: one workload or several with commas, or what a preset names; all CPUs unless told.</summary>
     public Scenario Run(string? workload)
     {
+        if (from is not null) return Repeat(workload);
         Preset? preset = Get(options.Preset) is { } name ? Preset.Find(name) : null;
         if (preset is null)
         {
@@ -38,7 +49,15 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
     }
 
     /// <summary>sweep: every workload unless one is named, thread counts up to all CPUs, local memory and each other node.</summary>
-    public Scenario Sweep(string? workload) => Read(workload is null ? [.. WorkloadList.Swept] : [workload], sweep: true);
+    public Scenario Sweep(string? workload) => from is not null ? Repeat(workload) : Read(workload is null ? [.. WorkloadList.Swept] : [workload], sweep: true);
+
+    /// <summary>The scenario of a result or a report, with what the user typed in its place.</summary>
+    private Scenario Repeat(string? workload)
+    {
+        ScenarioModel s = from!.Scenario;
+        given = ScenarioText.Options(s, from.Seed);
+        return Read(workload is null ? [.. s.Workloads] : [workload], sweep: true);
+    }
 
     /// <summary>The machine: this one, or with --topology a made-up one that cannot be measured.</summary>
     public Topology Machine(bool mayBeMadeUp)
@@ -83,10 +102,11 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
         if (twin) Twins.Check(infos[0].Name, models[0]);
         Topology topology = Machine(mayBeMadeUp: parsed.GetValue(options.DryRun));
         CpuId[] cpus = ReadCpus(topology);
-        int[] threads = ReadThreads(cpus.Length, sweep);
+        int[] threads = ReadThreads(topology, cpus, sweep);
         NumaPolicy[] mem = ReadMem(topology, cpus, sweep);
         int points = infos.Length * threads.Length * mem.Length * models.Length * (twin ? 2 : 1);
         string pages = Get(options.Pages) ?? "4K";
+        long footprint = Footprint(Get(options.Footprint)) ?? Math.Max(64L << 20, (long)threads.Max() << 22);
         var scenario = new Scenario
         {
             Topology = topology,
@@ -97,12 +117,13 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
             Pages = PageKind.ParseList(pages),
             PagesText = pages,
             Place = PlaceMap.Parse(Get(options.Place), topology),
-            FootprintBytes = Footprint(Get(options.Footprint)) ?? Math.Max(64L << 20, (long)threads.Max() << 22),
+            FootprintBytes = footprint,
             FakeNodes = Get(options.FakeNodes) is { } fake ? NumberText.Parse("--fake-nodes", fake, 1, 64) : 0,
             Rcu = OptionSet.Word("--rcu", Get(options.Rcu), "qsbr", "membarrier") == "qsbr" ? RcuFlavour.Qsbr : RcuFlavour.Membarrier,
             Models = models,
             Shape = preset is null ? ReadShape(twin) : new MemcgShape(preset.Depth, preset.Private ? 0 : 1, null),
-            Schedule = ReadSchedule(points, sweep),
+            Schedule = ReadSchedule(points, footprint * mem.Length * models.Length, sweep),
+            Order = OptionSet.Word("--order", Get(options.Order), orders),
             Twin = twin,
             Shares = ReadShares(infos),
             Preset = preset,
@@ -126,7 +147,7 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
 
     private Model[] ReadModels()
     {
-        string[] texts = parsed.GetValue(options.Model) is { Length: > 0 } given ? given : ["3.19"];
+        string[] texts = parsed.GetValue(options.Model) is { Length: > 0 } typed ? typed : from is not null ? [.. from.Scenario.Models.Select(m => m.Model)] : ["3.19"];
         string? kind = Get(options.Lock) is { } l ? OptionSet.Word("--lock", l, [.. Eras.Answers.Where(a => a.Axis == Axis.LruLock).Select(a => a.Name)]) : null;
         if (kind is not null && texts.Any(t => t.Contains("lru.lock=", StringComparison.OrdinalIgnoreCase)))
             throw new UsageException("--lock: the model already says lru.lock; say it once");
@@ -157,12 +178,20 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
     private CpuId[] ReadCpus(Topology topology)
     {
         IEnumerable<CpuId> chosen = Get(options.Cpus) is { } list ? Prefixed("--cpus", () => CpuList.Parse(list, topology)) : topology.AllowedCpus.Except(topology.IsolatedCpus);
-        CpuId[] cpus = [.. CpuOrder.CoresFirst(topology, chosen)];
+        CpuId[] cpus = [.. OptionSet.Word("--order", Get(options.Order), orders) switch
+        {
+            "compact" => CpuOrder.Compact(topology, chosen),
+            "scatter" => CpuOrder.Scatter(topology, chosen),
+            "linear" => CpuOrder.Linear(chosen),
+            _ => CpuOrder.CoresFirst(topology, chosen),
+        }];
         return cpus.Length > 0 ? cpus : throw new UsageException("--cpus: every CPU this process may use is isolated; name the ones to use", ofThisMachine: true);
     }
 
-    private int[] ReadThreads(int cpus, bool sweep) =>
-        Get(options.Threads) is { } text ? ThreadLadder.Parse(text, cpus) : sweep ? ThreadLadder.Default(cpus) : [cpus];
+    private static readonly string[] orders = ["cores", "compact", "scatter", "linear"];
+
+    private int[] ReadThreads(Topology topology, CpuId[] cpus, bool sweep) =>
+        Get(options.Threads) is { } text ? ThreadLadder.Parse(text, cpus.Length) : sweep ? ThreadLadder.Default(topology, cpus) : [cpus.Length];
 
     private NumaPolicy[] ReadMem(Topology topology, CpuId[] cpus, bool sweep)
     {
@@ -194,7 +223,7 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
     private MemcgShape ReadShape(bool twin)
     {
         string? groups = Get(options.Groups);
-        bool shared = parsed.GetValue(options.Shared), each = parsed.GetValue(options.Private);
+        bool shared = parsed.GetValue(options.Shared), each = parsed.GetValue(options.Private) || (!shared && groups is null && from?.Scenario.Memcg.Private == true);
         if (shared && each) throw new UsageException("--shared and --private exclude each other");
         if (groups is not null && (shared || each)) throw new UsageException($"--groups and {(shared ? "--shared" : "--private")} exclude each other: both say how many "
             + $"groups there are");
@@ -206,12 +235,17 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
         return new MemcgShape(depth, leaves, limit);
     }
 
-    private Schedule ReadSchedule(int points, bool sweep)
+    private Schedule ReadSchedule(int points, long bytes, bool sweep)
     {
-        int reps = Get(options.Reps) is { } r ? NumberText.Parse("--reps", r, 1, 1000) : DefaultReps;
+        double? until = Get(options.Until) is { } u ? PercentText.Parse("--until", u) : null;
+        TimeSpan? most = Get(options.MaxTime) is { } t ? DurationText.Parse("--max-time", t) : null;
+        int reps = Get(options.Reps) is { } r ? NumberText.Parse("--reps", r, 1, 1000) : until is null ? DefaultReps : MostReps;
+        int machines = parsed.GetValue(options.Machines) is { } m ? NumberText.Parse("--machines", m, 1, reps)
+            : from?.Scenario.Machines is { } before ? Math.Min(before, reps)
+            : until is not null ? reps : (int)Math.Clamp(MachinesBudget / Math.Max(1, bytes), 1, Math.Min(reps, Schedule.DefaultMachines));
         TimeSpan duration = Get(options.Duration) is { } d ? DurationText.Parse("--duration", d)
             : !sweep ? TimeSpan.FromMilliseconds(200)
-            : TimeSpan.FromSeconds(Math.Clamp(sweepBudget.TotalSeconds / points / reps / 1.35, 0.002, 0.3));
+            : TimeSpan.FromSeconds(Math.Clamp(Math.Max(8, sweepBudget.TotalSeconds - bytes * machines / 2e9) / points / reps / 1.35, 0.002, 0.3));
         if (duration < Schedule.Batch) throw new UsageException($"--duration: {DurationText.Format(duration)} is less than one batch of {DurationText.Format(Schedule.Batch)}");
         double batches = Math.Max(1, duration / Schedule.Batch) * reps * points;
         if (batches > MostBatches)
@@ -221,7 +255,7 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
         }
         TimeSpan? warmup = Get(options.Warmup) is { } w and not "auto" ? DurationText.Parse("--warmup", w) : null;
         ulong seed = Get(options.Seed) is { } s ? SeedText.Parse(s) : (ulong)DateTime.UtcNow.Ticks & 0xffffffff;
-        return new Schedule(duration, reps, warmup, seed);
+        return new Schedule(duration, reps, warmup, seed, machines, until, most);
     }
 
     private static void CheckNodes(Scenario scenario)

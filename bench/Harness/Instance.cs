@@ -158,4 +158,17 @@ internal sealed record Books(Balance Before, IReadOnlyList<string> Wrong)
 
     /// <summary>The list locks of the measured time.</summary>
     public IReadOnlyList<LruLockTotals> Locks { get; init; } = [];
+
+    /// <summary>The books of two machines one after the other.</summary>
+    public static Books operator +(Books a, Books b) => new(a.Before with
+    {
+        Charged = a.Before.Charged + b.Before.Charged,
+        Uncharged = a.Before.Uncharged + b.Before.Uncharged,
+        Resident = a.Before.Resident + b.Before.Resident,
+        Stocked = a.Before.Stocked + b.Before.Stocked,
+        OnLists = a.Before.OnLists + b.Before.OnLists,
+    }, [.. a.Wrong, .. b.Wrong])
+    {
+        Locks = [.. a.Locks.Concat(b.Locks).GroupBy(l => l.Name).Select(g => LruLockTotals.Sum(g.Key, g)).OrderByDescending(l => l.Acquired)],
+    };
 }

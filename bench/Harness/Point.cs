@@ -13,6 +13,8 @@ internal sealed unsafe class Point : IDisposable
     private readonly long** counts;
     private readonly long[] done, failed, elapsed;
 
+    private ThreadUsage[] usageBefore = [];
+
     public Point(Lane lane, int threads, int rounds, string mem)
     {
         Lane = lane;
@@ -20,6 +22,8 @@ internal sealed unsafe class Point : IDisposable
         Mem = mem;
         Throughput = new double[rounds];
         Clean = new bool[rounds];
+        Whole = new bool[rounds];
+        CanaryNs = new float[rounds];
         done = new long[threads];
         failed = new long[threads];
         elapsed = new long[threads];
@@ -27,8 +31,12 @@ internal sealed unsafe class Point : IDisposable
         counts = Table(ofBatch);
     }
 
-    public Lane Lane { get; }
+    /// <summary>Where it is measured now: another lane for each fresh machine.</summary>
+    public Lane Lane { get; set; }
     public int Threads { get; }
+
+    /// <summary>Called before each batch; allocates nothing.</summary>
+    public Action? BeforeBatch { get; init; }
 
     /// <summary>The memory policy, as results name it.</summary>
     public string Mem { get; }
@@ -38,6 +46,12 @@ internal sealed unsafe class Point : IDisposable
 
     /// <summary>Whether the round's CPUs were its own.</summary>
     public bool[] Clean { get; }
+
+    /// <summary>Whether no CPU was taken away in the round, however fast it was.</summary>
+    public bool[] Whole { get; }
+
+    /// <summary>The canary of the first thread in each round: how fast the CPU itself was.</summary>
+    public float[] CanaryNs { get; }
 
     /// <summary>Rounds done.</summary>
     public int Rounds { get; set; }
@@ -55,7 +69,17 @@ internal sealed unsafe class Point : IDisposable
     public List<(string Name, double? PerOp, string? Reason)> Counters { get; } = [];
 
     /// <summary>What the threads went through while measured, in order of CPU.</summary>
-    public ThreadUsage[] Usage { get; set; } = [];
+    public ThreadUsage[] Usage { get; private set; } = [];
+
+    /// <summary>A reading before (ended: false) or after the rounds of one machine.</summary>
+    public void TakeUsage(ThreadUsage[] now, bool ended)
+    {
+        if (ended) Usage = [.. now.Select((n, i) => Usage.Length > i ? Sum(Usage[i], n - usageBefore[i]) : n - usageBefore[i])];
+        else usageBefore = now;
+    }
+
+    private static ThreadUsage Sum(ThreadUsage a, ThreadUsage b) => new(a.VoluntarySwitches + b.VoluntarySwitches, a.InvoluntarySwitches + b.InvoluntarySwitches,
+        a.Migrations + b.Migrations, a.MinorFaults + b.MinorFaults, a.MajorFaults + b.MajorFaults);
 
     /// <summary>Times of clean batches, all threads together: of single operations where those are timed, of blocks elsewhere.</summary>
     public LatencyHistogram Latency { get; } = new();
@@ -63,6 +87,7 @@ internal sealed unsafe class Point : IDisposable
     /// <summary>One batch: into the throughput of a round, or (round under 0) for nothing but warming up.</summary>
     public void Batch(long ticks, int round, CanaryWatch watch)
     {
+        BeforeBatch?.Invoke();
         Lane.Batch(Threads, ticks, Ops, TimesSingles ? null : counts);
         double perSecond = 0, tried = 0;
         for (int i = 0; i < Threads; i++)
@@ -72,7 +97,7 @@ internal sealed unsafe class Point : IDisposable
             tried += w->Done / (w->Elapsed * ClockCost.NsPerTick) * 1e9;
         }
         bool clean = IsClean(watch);
-        if (!TimesSingles) TakeTimes(clean);
+        if (!TimesSingles) TakeTimes(clean && round >= 0);
         if (round < 0)
         {
             CalibratedNs = Threads * 1e9 / tried;
@@ -86,7 +111,24 @@ internal sealed unsafe class Point : IDisposable
         }
         Throughput[round] = perSecond;
         Clean[round] = clean;
+        Whole[round] = true;
+        for (int i = 0; i < Threads; i++) Whole[round] &= Lane.States[i].Switches == 0;
+        CanaryNs[round] = (float)(Lane.States[0].Canary * ClockCost.NsPerTick);
         Rounds = round + 1;
+    }
+
+    /// <summary>
+    /// One sample a repetition: the median of its undisturbed rounds. Where hardly any round was, of all rounds (and the point says it is not to be trusted).
+    /// </summary>
+    public IEnumerable<double> RepMedians(int roundsPerRep, int reps)
+    {
+        int kept = Clean.AsSpan(0, Rounds).Count(true);
+        bool all = kept < Rounds / 10 || kept == 0;
+        for (int rep = 0; rep < reps; rep++)
+        {
+            double[] rounds = [.. Enumerable.Range(rep * roundsPerRep, roundsPerRep).Where(i => i < Rounds && (all || Clean[i])).Select(i => Throughput[i])];
+            if (rounds.Length > 0) yield return Estimate.PlainMedian(rounds);
+        }
     }
 
     /// <summary>Of thread i in all rounds: operations that were done, those that were refused, and the ticks they took.</summary>
@@ -99,16 +141,15 @@ internal sealed unsafe class Point : IDisposable
     public double FailedShare => Failed == 0 ? 0 : (double)Failed / (Failed + done.Sum());
 
     /// <summary>One batch in which every operation is timed by itself.</summary>
-    public void BatchOfSingles(long ticks, CanaryWatch watch)
+    public void BatchOfSingles(long ticks, int round, CanaryWatch watch)
     {
         Lane.Batch(Threads, ticks, 1, counts);
-        TakeTimes(IsClean(watch));
+        TakeTimes(IsClean(watch) && round >= 0);
     }
 
     /// <summary>Forgets what calibration and warm-up left.</summary>
     public void Reset()
     {
-        Latency.Clear();
         for (int i = 0; i < Threads; i++) Lane.States[i].Managed = 0;
     }
 

@@ -10,8 +10,20 @@ namespace MemcgNative.Bench;
 /// <param name="Reps">Repetitions; each gives one sample, the median of its rounds.</param>
 /// <param name="Warmup">Fixed warm-up, or null for until steady.</param>
 /// <param name="Seed">Of the order of points within a round.</param>
-internal sealed record Schedule(TimeSpan Duration, int Reps, TimeSpan? Warmup, ulong Seed)
+/// <param name="Machines">
+/// Fresh machines the repetitions are spread over. Where memory and stacks happen to lie makes the same design up to 10 % faster or slower for
+/// as long as they lie there (measured: 0.87 to 1.22 between two of one design), so one machine alone cannot tell a design from its luck.
+/// </param>
+/// <param name="Until">End early when every point's interval is within this fraction of its median; null: all repetitions.</param>
+/// <param name="MaxTime">End early after this time.</param>
+internal sealed record Schedule(TimeSpan Duration, int Reps, TimeSpan? Warmup, ulong Seed, int Machines = 1, double? Until = null, TimeSpan? MaxTime = null)
 {
+    /// <summary>Machines made when nothing is asked.</summary>
+    public const int DefaultMachines = 5;
+
+    /// <summary>Repetitions before <see cref="Until"/> may end a run.</summary>
+    public const int LeastReps = 5;
+
     /// <summary>One batch: short enough that most lie between two disturbances.</summary>
     public static readonly TimeSpan Batch = TimeSpan.FromMilliseconds(2);
 
@@ -23,6 +35,12 @@ internal sealed record Schedule(TimeSpan Duration, int Reps, TimeSpan? Warmup, u
 
     /// <summary>Batches of one point.</summary>
     public int Rounds => RoundsPerRep * Reps;
+
+    /// <summary>First repetition of a machine; that of the machine after the last is Reps.</summary>
+    public int FirstRepOf(int machine) => (int)((long)Reps * machine / Machines);
+
+    /// <summary>The machine a repetition was measured on.</summary>
+    public int MachineOf(int rep) => Enumerable.Range(0, Machines).Last(m => FirstRepOf(m) <= rep);
 }
 
 /// <summary>What the runtime did while measuring: all of it must be 0.</summary>
@@ -38,7 +56,7 @@ internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, dou
     private static readonly long batchTicks = (long)(Schedule.Batch.TotalSeconds * Stopwatch.Frequency);
 
     private readonly CanaryWatch watch = new();
-    private readonly SeededRandom random = new(schedule.Seed);
+    private SeededRandom random = new(schedule.Seed);
     private readonly int[] order = [.. Enumerable.Range(0, points.Count)];
 
     /// <summary>Repetitions finished.</summary>
@@ -50,32 +68,41 @@ internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, dou
     /// <summary>What the runtime did in the measured rounds.</summary>
     public RuntimeDelta Delta { get; private set; } = new(0, 0, 0);
 
-    /// <summary>Runs everything; after a stop what was measured stays.</summary>
-    /// <param name="repDone">Called between repetitions with the number done.</param>
-    public void Run(Action<int> repDone)
+    /// <summary>Repetitions were ended early because the points were as steady as asked, or the time was over.</summary>
+    public bool Enough { get; private set; }
+
+    /// <summary>Measures the repetitions of one machine, whose lanes the points have by now; after a stop what was measured stays.</summary>
+    /// <param name="repDone">Called between repetitions with the number done; true = enough.</param>
+    /// <param name="machine">From 0. The order of points depends on the seed and on this, so a continued run goes on as it would have.</param>
+    public void Run(Func<int, bool> repDone, int machine = 0)
     {
-        Calibrate();
+        random = new SeededRandom(schedule.Seed + (ulong)machine * 0x9e3779b97f4a7c15);
+        if (points.All(p => p.CalibratedNs == 0)) Calibrate();
         WarmUp();
         foreach (Point p in points) p.Reset();
         foreach (Instance i in points.Select(p => p.Lane.Instance).Distinct()) i.MarkLocks();
-        ReadUsage(subtract: false);
+        ReadUsage(ended: false);
         GC.Collect();
         GC.WaitForPendingFinalizers(); // what they compile and allocate must not fall into the measured region
-        int collections = GC.CollectionCount(0);
+        int collections = GC.CollectionCount(0), last = schedule.FirstRepOf(machine + 1);
         int compiled = (int)JitInfo.GetCompiledMethodCount();
-        for (int rep = 0; rep < schedule.Reps && !stop.IsCancellationRequested; rep++)
+        long managed = Delta.ManagedBytes;
+        for (int rep = schedule.FirstRepOf(machine); rep < last && !Enough && !stop.IsCancellationRequested; rep++)
         {
             for (int i = 0; i < schedule.RoundsPerRep && !stop.IsCancellationRequested; i++) Round(rep * schedule.RoundsPerRep + i);
             int now = (int)JitInfo.GetCompiledMethodCount(), gcs = GC.CollectionCount(0);
-            Delta = new RuntimeDelta(Managed(), Delta.Collections + gcs - collections, Delta.CompiledMethods + now - compiled);
+            Delta = new RuntimeDelta(managed + Managed(), Delta.Collections + gcs - collections, Delta.CompiledMethods + now - compiled);
             if (stop.IsCancellationRequested && !IsWhole(rep)) break;
-            repDone(RepsDone = rep + 1);
+            Enough = repDone(RepsDone = rep + 1);
             collections = GC.CollectionCount(0); // the report between repetitions is not the measured region
             compiled = (int)JitInfo.GetCompiledMethodCount();
         }
-        ReadUsage(subtract: true);
-        if (!stop.IsCancellationRequested) Count();
+        ReadUsage(ended: true);
+        if (!stop.IsCancellationRequested && points.All(p => p.Counters.Count == 0)) Count();
     }
+
+    /// <summary>Goes on after repetitions that an earlier process measured.</summary>
+    public void Resume(int repsDone, RuntimeDelta delta, string warmup) => (RepsDone, Delta, WarmupEnded) = (repsDone, delta, warmup);
 
     private bool IsWhole(int rep) => points.All(p => p.Rounds == (rep + 1) * schedule.RoundsPerRep);
 
@@ -86,7 +113,7 @@ internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, dou
         foreach (int i in order)
         {
             points[i].Batch(batchTicks, round, watch);
-            if (points[i].TimesSingles && round % SinglesEvery == 0) points[i].BatchOfSingles(batchTicks, watch);
+            if (points[i].TimesSingles && round % SinglesEvery == 0) points[i].BatchOfSingles(batchTicks, round, watch);
         }
     }
 
@@ -102,6 +129,9 @@ internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, dou
             p.TimesSingles = unit == 1 && perOp >= 10 * clockNs;
             p.Ops = Math.Max(1, (long)Math.Ceiling(50 * clockNs / perOp / unit)) * unit;
         }
+        // Variants that are set against each other poll and read the clock equally often.
+        foreach (IGrouping<(string, int), Point> alike in points.GroupBy(p => (p.Lane.Workload, p.Threads)))
+            foreach (Point p in alike) p.Ops = alike.Max(a => a.Ops);
     }
 
     /// <summary>Until no method is compiled any more and ten rounds say what the ten before said; or for the time asked.</summary>
@@ -119,6 +149,7 @@ internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, dou
             TimeSpan limit = schedule.Warmup ?? Schedule.LongestWarmup;
             bool over = clock.Elapsed >= limit;
             if (!over && (schedule.Warmup is not null || !quiet || !steady)) continue;
+            if (WarmupEnded.Length > 0) return; // of the first machine: the code is warm on the others
             WarmupEnded = $"warm-up ended after {DurationText.Format(clock.Elapsed)} ({(schedule.Warmup is not null ? "as asked" : steady && quiet ? "steady" : "not steady")})";
             return;
         }
@@ -146,13 +177,13 @@ internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, dou
     }
 
     /// <summary>Switches and migrations of the workers over the measured rounds; of the whole instance, its points share the threads.</summary>
-    private void ReadUsage(bool subtract)
+    private void ReadUsage(bool ended)
     {
         foreach (IGrouping<Instance, Point> group in points.GroupBy(p => p.Lane.Instance))
         {
             ThreadUsage[] now = new ThreadUsage[group.Key.Cpus.Count];
             group.Key.Gang.Do((in ThisCpu cpu) => now[cpu.Index] = ThreadUsage.Now());
-            foreach (Point p in group) p.Usage = subtract ? [.. now.Zip(p.Usage, (a, b) => a - b)] : now;
+            foreach (Point p in group) p.TakeUsage(now, ended);
         }
     }
 

@@ -9,7 +9,7 @@ namespace MemcgNative.Bench;
 internal sealed class Session(Scenario scenario, CliEnvironment environment, Progress progress)
 {
     private readonly Dictionary<Instance, Proof> after = [];
-    private readonly Dictionary<Instance, Books> books = [];
+    private readonly Dictionary<(string Mem, string Model), Books> books = [];
 
     /// <summary>Builds, proves, measures, balances the books.</summary>
     /// <exception cref="OsException">The machine refuses.</exception>
@@ -20,25 +20,23 @@ internal sealed class Session(Scenario scenario, CliEnvironment environment, Pro
         HostSettings before = HostSettings.Read();
         var clock = System.Diagnostics.Stopwatch.StartNew();
         double clockNs = ClockCost.MeasureNs();
-        var instances = new List<Instance>();
         var points = new List<Point>();
+        Instance[] instances = [];
         try
         {
-            foreach ((NumaPolicy mem, Model model) in scenario.Mem.SelectMany(mem => scenario.Models.Select(model => (mem, model))))
+            Runner? runner = null;
+            int first = 0;
+            for (int machine = first; machine < scenario.Schedule.Machines; machine++)
             {
-                Instance instance = Matrix.Bind(model, new InstanceMaker(scenario.InstanceFor(mem, model)));
-                instances.Add(instance);
-                instance.Start();
-                progress.Placed(instance, mem);
-                foreach (WorkloadInfo workload in scenario.Workloads)
-                    foreach (string lane in (string[])[workload.Name, .. scenario.Twin ? [Twins.Of(workload.Name)!] : Array.Empty<string>()])
-                        AddPoints(points, instance.Open(lane), mem);
+                foreach (Instance old in instances) old.Dispose();
+                instances = Build(points, machine);
+                runner ??= new Runner(points, scenario.Schedule, clockNs, environment.Stop);
+                runner.Run(rep => RepDone(rep, points, clock.Elapsed), machine);
+                if (machine == first) progress.Say(runner.WarmupEnded);
+                foreach (Instance instance in instances) Close(instance);
+                if (runner.Enough || environment.Stop.IsCancellationRequested) break;
             }
-            var runner = new Runner(points, scenario.Schedule, clockNs, environment.Stop);
-            runner.Run(rep => progress.Rep(rep, scenario.Schedule.Reps, points));
-            progress.Say(runner.WarmupEnded);
-            var result = new ResultBuilder(scenario, before, HostSettings.Read(), clock.Elapsed, clockNs, runner);
-            foreach (Instance instance in instances) Close(instance);
+            var result = new ResultBuilder(scenario, before, HostSettings.Read(), clock.Elapsed, clockNs, runner!);
             LineProbeModel? lines = scenario.ProbesLines ? FalseSharing.Measure(scenario.Topology, scenario.Cpus, scenario.Schedule.Seed, environment.Stop) : null;
             PrefetchModel? prefetch = scenario.ProbesPrefetch ? PrefetchProbe.Measure(scenario.Topology, scenario.Cpus, scenario.Schedule.Seed, environment.Stop) : null;
             return result.Build(points, instances, after, books, started, environment.Stop.IsCancellationRequested, compiler, lines, prefetch);
@@ -50,9 +48,51 @@ internal sealed class Session(Scenario scenario, CliEnvironment environment, Pro
         }
     }
 
-    private void AddPoints(List<Point> points, Lane lane, NumaPolicy mem)
+    /// <summary>A machine for each placement and model, built in an order of its own so that none always gets the memory that was freed last.</summary>
+    private Instance[] Build(List<Point> points, int machine)
     {
-        foreach (int threads in scenario.Threads) points.Add(new Point(lane, threads, scenario.Schedule.Rounds, mem.Text));
+        (NumaPolicy Mem, Model Model)[] all = [.. scenario.Mem.SelectMany(mem => scenario.Models.Select(model => (mem, model)))];
+        int[] order = [.. Enumerable.Range(0, all.Length)];
+        new SeededRandom(scenario.Schedule.Seed + (ulong)machine).Shuffle(order);
+        var instances = new Instance[all.Length];
+        var built = new List<Instance>();
+        try
+        {
+            foreach (int i in order)
+            {
+                built.Add(instances[i] = Matrix.Bind(all[i].Model, new InstanceMaker(scenario.InstanceFor(all[i].Mem, all[i].Model))));
+                instances[i].Start();
+                if (machine == 0) progress.Placed(instances[i], all[i].Mem);
+            }
+            int at = 0;
+            for (int i = 0; i < all.Length; i++)
+                foreach (WorkloadInfo workload in scenario.Workloads)
+                    foreach (string name in (string[])[workload.Name, .. scenario.Twin ? [Twins.Of(workload.Name)!] : Array.Empty<string>()])
+                    {
+                        Lane lane = instances[i].Open(name);
+                        foreach (int threads in scenario.Threads)
+                        {
+                            if (at == points.Count) points.Add(new Point(lane, threads, scenario.Schedule.Rounds, all[i].Mem.Text));
+                            points[at++].Lane = lane;
+                        }
+                    }
+            return instances;
+        }
+        catch
+        {
+            foreach (Instance instance in built) instance.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>True when the points are as steady as asked, or the time is over.</summary>
+    private bool RepDone(int done, List<Point> points, TimeSpan since)
+    {
+        Schedule s = scenario.Schedule;
+        progress.Rep(done, s.Reps, points);
+        if (s.MaxTime is { } most && since >= most) return true;
+        return s.Until is { } until && done >= Schedule.LeastReps
+            && points.All(p => Estimate.Of([.. p.RepMedians(s.RoundsPerRep, done)]).SpreadPercent <= until * 100);
     }
 
     private void Close(Instance instance)
@@ -60,7 +100,9 @@ internal sealed class Session(Scenario scenario, CliEnvironment environment, Pro
         Placement found = instance.Memory.ProveFrames(out PlacementVerdict verdict, out string? reason);
         after[instance] = new Proof(found, verdict, reason);
         if (after[instance].Differs is { } differs) progress.Warn(differs);
+        (string, string) key = (instance.Plan.Mem.Text, instance.Plan.Model.ToString());
         IReadOnlyList<LruLockTotals> locks = instance.LocksSince();
-        books[instance] = instance.Close() with { Locks = locks };
+        Books closed = instance.Close() with { Locks = locks };
+        books[key] = books.TryGetValue(key, out Books? earlier) ? earlier + closed : closed;
     }
 }

@@ -22,11 +22,18 @@ internal static class ThreadLadder
         return [.. counts];
     }
 
-    /// <summary>What is measured when nothing is asked: every count up to 8, then doubling, and all.</summary>
-    public static int[] Default(int cpus)
+    /// <summary>
+    /// What is measured when nothing is asked: every count up to 8, then doubling; and where the machine changes character, which on the
+    /// default order of CPUs is at one core of each L3, at all cores, and at all CPUs.
+    /// </summary>
+    public static int[] Default(Topology topology, IReadOnlyList<CpuId> cpus)
     {
-        var counts = new SortedSet<int>(Enumerable.Range(1, Math.Min(cpus, 8))) { cpus };
-        for (int n = 16; n < cpus; n *= 2) counts.Add(n);
+        CpuInfo[] all = [.. cpus.Select(topology.Cpu)];
+        var counts = new SortedSet<int>(Enumerable.Range(1, Math.Min(all.Length, 8)))
+        {
+            all.Select(c => c.L3 >= 0 ? (c.L3, default) : (-1, c.Node)).Distinct().Count(), all.Select(c => c.Core).Distinct().Count(), all.Length,
+        };
+        for (int n = 16; n < all.Length; n *= 2) counts.Add(n);
         return [.. counts];
     }
 

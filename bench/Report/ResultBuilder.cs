@@ -13,11 +13,13 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
     private static readonly (string Name, double Q)[] quantiles = [("50", 0.5), ("90", 0.9), ("99", 0.99), ("99.9", 0.999), ("99.99", 0.9999), ("100", 1)];
 
     public Result Build(IReadOnlyList<Point> points, IReadOnlyList<Instance> instances, IReadOnlyDictionary<Instance, Proof> placedAfter,
-                        IReadOnlyDictionary<Instance, Books> books, string started, bool interrupted, string compiler,
+                        IReadOnlyDictionary<(string Mem, string Model), Books> books, string started, bool interrupted, string compiler,
                         LineProbeModel? lineProbe = null, PrefetchModel? prefetch = null)
     {
         TopologyModel host = TopologyModel.From(scenario.Topology);
         long migrations = instances.Sum(i => i.Gang.Migrations);
+        PointModel[] measured = [.. points.Where(p => !Twins.IsTwin(p.Lane.Workload)).Select(p =>
+            Point(p, placedAfter[p.Lane.Instance], books[(p.Lane.Instance.Plan.Mem.Text, p.Lane.Instance.Plan.Model.ToString())]))];
         return new Result
         {
             Tool = new ToolModel(Version, RuntimeInformation.FrameworkDescription, AppContext.TryGetSwitch("System.Runtime.TieredCompilation", out bool tiered) && tiered,
@@ -27,12 +29,13 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
             Seed = SeedText.Format(scenario.Schedule.Seed),
             Scenario = scenario.ToModel(),
             Environment = new EnvironmentModel(host, before.All.ToDictionary(s => s.Key, s => new SettingModel(s.Value.Value, s.Value.Reason)), MachineWarnings.Of(before)),
-            Points = [.. points.Where(p => !Twins.IsTwin(p.Lane.Workload)).Select(p => Point(p, placedAfter[p.Lane.Instance], books[p.Lane.Instance]))],
+            Points = measured,
             Ratios = [.. Ratios(points, compiler)],
             Runtime = new RuntimeModel(runner.Delta.ManagedBytes, runner.Delta.Collections, runner.Delta.CompiledMethods, migrations, runner.WarmupEnded),
             Preset = scenario.Preset?.Report((row, first) => Ratio(PointOf(points, row), PointOf(points, first), first.Label), lineProbe),
             LineProbe = lineProbe,
             Prefetch = prefetch,
+            Fits = [.. Fits(measured)],
         };
     }
 
@@ -42,12 +45,21 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
     private PointModel Point(Point p, Proof placedAfter, Books books)
     {
         WorkloadInfo info = WorkloadList.Find(p.Lane.Workload);
-        double[] samples = Samples(p, out int kept);
+        int kept = p.Clean.AsSpan(0, p.Rounds).Count(true);
+        int reps = Math.Max(1, runner.RepsDone); // the first counts also when it was cut short: there is nothing else
+        double[] samples = [.. p.RepMedians(scenario.Schedule.RoundsPerRep, reps)];
         Estimate estimate = Estimate.Of(samples);
-        var noise = new NoiseModel(Number(before.CpuPressureSomeAvg10), before.CpuPressureSomeAvg10.Reason, Steal(), kept, p.Rounds - kept, Finite.OrNull(estimate.SpreadPercent));
-        (string trust, List<string> reasons) = Trust.Judge(noise, runner.Delta, p, placedAfter);
+        double[] clean = [.. p.Throughput.Take(p.Rounds).Where((v, i) => p.Clean[i] && v > 0)];
+        var noise = new NoiseModel(Number(before.CpuPressureSomeAvg10), before.CpuPressureSomeAvg10.Reason, Steal(), kept, p.Rounds - kept, Finite.OrNull(estimate.SpreadPercent))
+        {
+            Modes = SampleShape.Modes(clean),
+            CanaryNs = Finite.OrNull(Estimate.PlainMedian([.. p.CanaryNs.Take(p.Rounds).Where((v, i) => p.Clean[i] && v > 0).Select(v => (double)v)])),
+            RepsFor1Pct = SampleShape.RepeatsFor(1, Finite.OrNull(estimate.SpreadPercent), samples.Length),
+        };
+        (string trust, List<string> reasons) = Trust.Judge(noise, runner.Delta, p, placedAfter, SampleShape.Changes(clean));
         LatencyHistogram latency = p.Latency;
         long block = p.TimesSingles ? 1 : p.Ops;
+        ThreadModel[] threads = [.. Enumerable.Range(0, p.Threads).Select(i => Thread(p, i))];
         return new PointModel
         {
             Workload = info.Name,
@@ -58,11 +70,12 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
             ThroughputOpsPerS = new ThroughputModel(samples, Finite.OrNull(estimate.Median), estimate.Low is { } low && estimate.High is { } high ? [low, high] : null,
                 Finite.OrNull(estimate.SpreadPercent), samples.Length == 0 ? "no repetition was finished"
                     : runner.RepsDone == 0 ? "stopped within the first repetition" : estimate.Low is null ? "fewer than 3 repetitions" : null, trust,
-                    reasons),
+                    reasons) { Machines = samples.Length == reps ? [.. Enumerable.Range(0, reps).Select(scenario.Schedule.MachineOf)] : null },
             LatencyNs = new LatencyModel(clockNs, block, block > 1, latency.Total,
                 quantiles.ToDictionary(q => q.Name, q => Finite.OrNull(latency.Quantile(q.Q) * ClockCost.NsPerTick / block)),
                 new HistogramModel(7, [.. latency.NonEmpty().Select(b => (long[])[(long)(b.Value * ClockCost.NsPerTick), b.Count])])),
-            PerThread = [.. Enumerable.Range(0, p.Threads).Select(i => Thread(p, i))],
+            PerThread = threads,
+            Fairness = Fairness.Of(threads),
             Counters = p.Counters.ToDictionary(c => c.Name, c => new CounterModel(Finite.OrNull(c.PerOp), "op", c.Reason)),
             Placement = PlacementOf(p.Lane.Instance, placedAfter),
             Books = new BooksModel(books.Balanced, books.Before.Charged, books.Before.Uncharged, books.Before.Resident, books.Before.Stocked, books.Before.OnLists, books.Wrong),
@@ -70,6 +83,10 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
             Noise = noise,
         };
     }
+
+    private static IEnumerable<FitModel> Fits(PointModel[] points) =>
+        from g in points.GroupBy(p => (p.Workload, p.Model, p.Mem))
+        select Scalability.Fit(g.Key.Workload, g.Key.Model, g.Key.Mem, [.. g.Select(p => (p.Threads, p.ThroughputOpsPerS.Median ?? 0))]);
 
     private static ThreadModel Thread(Point p, int i)
     {
@@ -105,22 +122,6 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
         MetadataBytes = metadata,
     };
 
-    /// <summary>One sample a repetition: the median of its undisturbed rounds. Where hardly any was, of all rounds (and the point says it is not to be trusted).</summary>
-    private double[] Samples(Point p, out int kept)
-    {
-        kept = p.Clean.AsSpan(0, p.Rounds).Count(true);
-        bool all = kept < p.Rounds / 10 || kept == 0;
-        var samples = new List<double>();
-        int each = scenario.Schedule.RoundsPerRep;
-        int reps = Math.Max(1, runner.RepsDone); // the first counts also when it was cut short: there is nothing else
-        for (int rep = 0; rep < reps; rep++)
-        {
-            double[] rounds = [.. Enumerable.Range(rep * each, each).Where(i => i < p.Rounds && (all || p.Clean[i])).Select(i => p.Throughput[i])];
-            if (rounds.Length > 0) samples.Add(Estimate.PlainMedian(rounds));
-        }
-        return [.. samples];
-    }
-
     /// <summary>Each twin's workload against the twin, and each model after the first against the first.</summary>
     private IEnumerable<RatioModel> Ratios(IReadOnlyList<Point> points, string compiler)
     {
@@ -142,7 +143,9 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
     {
         int[] both = [.. Enumerable.Range(0, Math.Min(ours.Rounds, twin.Rounds)).Where(i => ours.Clean[i] && twin.Clean[i] && ours.Throughput[i] > 0
             && twin.Throughput[i] > 0)];
-        RatioEstimate? ratio = RatioEstimate.Of([.. both.Select(i => 1 / ours.Throughput[i])], [.. both.Select(i => 1 / twin.Throughput[i])], scenario.Schedule.Seed);
+        Schedule s = scenario.Schedule;
+        RatioEstimate? ratio = RatioEstimate.OfMachines([.. both.GroupBy(i => s.MachineOf(i / s.RoundsPerRep)).Select(g =>
+            (g.Select(i => 1 / ours.Throughput[i]).ToArray(), g.Select(i => 1 / twin.Throughput[i]).ToArray()))], s.Seed);
         return new RatioModel(ours.Lane.Workload, ours.Lane.Instance.Plan.Model.ToString(), ours.Mem, ours.Threads, against, ratio?.Median,
             ratio is null ? null : [ratio.Low, ratio.High], ratio?.HodgesLehmann, both.Length, twin.Failed,
             ratio is null ? $"only {both.Length} rounds were undisturbed on both sides" : null);
@@ -159,7 +162,8 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
 /// <summary>Whether a point may be believed, and why not.</summary>
 internal static class Trust
 {
-    public static (string Trust, List<string> Reasons) Judge(NoiseModel noise, RuntimeDelta delta, Point p, Proof placedAfter)
+    public static (string Trust, List<string> Reasons) Judge(NoiseModel noise, RuntimeDelta delta, Point p, Proof placedAfter,
+        IReadOnlyList<(int Round, double Factor)> changes)
     {
         List<string> bad = [], poor = [];
         if (placedAfter.Differs is { } moved) bad.Add(moved);
@@ -174,6 +178,8 @@ internal static class Trust
         if (delta.Collections != 0) bad.Add($"{delta.Collections} garbage collections ran while measuring");
         if (delta.CompiledMethods != 0) poor.Add($"{delta.CompiledMethods} methods were compiled while measuring");
         if (p.Usage.Take(p.Threads).Sum(u => u.Migrations ?? 0) is > 0 and var migrations) poor.Add($"{migrations} migrations of pinned threads");
+        poor.AddRange(SampleShape.Doubts(noise.Modes ?? [], changes));
+        if (noise.RepsFor1Pct is { } needed && bad.Count + poor.Count > 0) poor.Add($"about {needed} repetitions would bring it within 1 %");
         return (bad.Count > 0 ? "untrustworthy" : poor.Count > 0 ? "noisy" : "ok", [.. bad, .. poor]);
     }
 

@@ -17,13 +17,14 @@ internal sealed class ResultFile
 
     /// <summary>Checks that the file can be made.</summary>
     /// <exception cref="OutputException">One line.</exception>
-    public static ResultFile Open(string name)
+    /// <param name="extension">Added where the name has another; null: the name is taken as it is.</param>
+    public static ResultFile Open(string name, string? extension = ".json")
     {
         if (name.Length == 0 || name.EndsWith('/')) throw new UsageException($"--out: '{name}' is not a file name");
         if (Directory.Exists(name)) throw new UsageException($"--out: '{name}' is a directory; give a file name");
         // A device is written through: it cannot be renamed over.
         bool device = name.StartsWith("/dev/", StringComparison.Ordinal) && File.Exists(name);
-        string path = device || name.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? name : name + ".json";
+        string path = device || extension is null || name.EndsWith(extension, StringComparison.OrdinalIgnoreCase) ? name : name + extension;
         var file = new ResultFile(path, device);
         string directory = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
         if (!Directory.Exists(directory)) throw new OutputException($"--out: the directory '{directory}' does not exist; make it with: mkdir -p {directory}", ExitCode.NotHere);

@@ -29,6 +29,14 @@ internal sealed record Result
     public LineProbeModel? LineProbe { get; init; }
     /// <summary>null without --prefetch.</summary>
     public PrefetchModel? Prefetch { get; init; }
+
+    // Added later: null in files of older programs.
+    /// <summary>True for a result that nobody measured; every view of it says so.</summary>
+    public bool? Synthetic { get; init; }
+    /// <summary>Universal Scalability Law, per workload, model and placement.</summary>
+    public IReadOnlyList<FitModel>? Fits { get; init; }
+    /// <summary>Latency of the accounting's lines on this machine, where it was measured in the same session.</summary>
+    public IReadOnlyList<MatrixModel>? Matrices { get; init; }
 }
 
 internal sealed record ToolModel(string Version, string Runtime, bool Tiered, string Gc);
@@ -57,6 +65,11 @@ internal sealed record ScenarioModel
     public required long BatchNs { get; init; }
     /// <summary>The mix of lru-churn, where it runs.</summary>
     public string? Shares { get; init; }
+    /// <summary>Fresh machines the repetitions are spread over.</summary>
+    public int? Machines { get; init; }
+    public double? UntilPct { get; init; }
+    public long? MaxTimeNs { get; init; }
+    public string? Order { get; init; }
 }
 
 internal sealed record MemcgModel(int Depth, int Groups, bool Private, long? LimitBytes);
@@ -82,12 +95,17 @@ internal sealed record PointModel
     public required PlacementModel Placement { get; init; }
     public required BooksModel Books { get; init; }
     /// <summary>The list locks, the busiest first; of all points of the same model and placement together.</summary>
-    public required IReadOnlyList<LockModel> Locks { get; init; }
+    public IReadOnlyList<LockModel> Locks { get; init; } = [];
     public required NoiseModel Noise { get; init; }
+    public FairnessModel? Fairness { get; init; }
 }
 
 internal sealed record ThroughputModel(IReadOnlyList<double> Samples, double? Median, IReadOnlyList<double>? Ci95, double? SpreadPct, string? Reason, string Trust,
-    IReadOnlyList<string> TrustReasons);
+    IReadOnlyList<string> TrustReasons)
+{
+    /// <summary>Which fresh machine each sample is from: samples of one share where its memory happened to lie.</summary>
+    public IReadOnlyList<int>? Machines { get; init; }
+}
 
 /// <summary>block = 1: times of single operations. Otherwise of blocks, divided by their length: the spread within a block is not seen.</summary>
 internal sealed record LatencyModel(double ClockOverheadNs, long Block, bool PercentilesOfBlocks, long Count, IReadOnlyDictionary<string, double?> Percentile,
@@ -123,7 +141,25 @@ internal sealed record BooksModel(bool Balanced, long Charged, long Uncharged, l
 /// </summary>
 internal sealed record LockModel(string Name, long Acquired, long Contended, double WaitNs, double? HeldNs, long Pages, IReadOnlyList<long> Retries);
 
-internal sealed record NoiseModel(double? PsiCpuSomeAvg10, string? PsiReason, double? StealPct, int RoundsKept, int RoundsDropped, double? SpreadPct);
+internal sealed record NoiseModel(double? PsiCpuSomeAvg10, string? PsiReason, double? StealPct, int RoundsKept, int RoundsDropped, double? SpreadPct)
+{
+    /// <summary>Speeds that stand out among the rounds, as multiples of the median.</summary>
+    public IReadOnlyList<double>? Modes { get; init; }
+    /// <summary>Median of a loop bound by the ALU, in rounds that count: how fast the CPU itself was.</summary>
+    public double? CanaryNs { get; init; }
+    /// <summary>Repetitions that would bring the interval within 1 % of the median; null when it is there already.</summary>
+    public int? RepsFor1Pct { get; init; }
+}
+
+/// <summary>Jain's index, and the slowest and fastest CPU against the mean of all.</summary>
+internal sealed record FairnessModel(double Jain, double SlowestPct, int SlowestCpu, double FastestPct, int FastestCpu);
+
+/// <summary>lambda in operations per second; se in the order lambda, sigma, kappa. Reason: why nothing was fitted.</summary>
+internal sealed record FitModel(string Workload, string Model, string Mem, double? Lambda, double? Sigma, double? Kappa, IReadOnlyList<double?>? Se, double? R2, KneeModel? Knee,
+    string? Reason);
+
+/// <summary>Threads at which the curve turns down.</summary>
+internal sealed record KneeModel(double Threads, double? Error);
 
 internal sealed record RatioModel(string Workload, string Model, string Mem, int Threads, string Against,
     double? Ratio, IReadOnlyList<double>? Ci95, double? HodgesLehmann, int Rounds, long Failed,
@@ -139,6 +175,8 @@ internal sealed record RuntimeModel(long ManagedBytes, int Collections, int Comp
 [JsonSerializable(typeof(ListModel))]
 [JsonSerializable(typeof(PlanModel))]
 [JsonSerializable(typeof(MatrixReport))]
+[JsonSerializable(typeof(ComparisonReport))]
+[JsonSerializable(typeof(ProofReport))]
 internal sealed partial class ResultJson : JsonSerializerContext;
 
 /// <summary>`list` as JSON.</summary>

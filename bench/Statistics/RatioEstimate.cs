@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
+using MathNet.Numerics.Distributions;
 using Perfolizer;
 using Perfolizer.Mathematics.GenericEstimators;
 
 namespace MemcgNative.Bench;
 
 /// <summary>How one variant's cost relates to another's, measured in the same rounds.</summary>
-/// <param name="Median">Median of the ratios of single rounds.</param>
-/// <param name="Low">Lower end of the 95 % bootstrap interval.</param>
+/// <param name="Median">Median of the ratios of single rounds; of several machines the geometric mean of theirs.</param>
+/// <param name="Low">Lower end of the 95 % interval.</param>
 /// <param name="High">Upper end.</param>
 /// <param name="HodgesLehmann">Median of all ratios across rounds: agrees with Median unless rounds drifted.</param>
 /// <param name="Rounds">Rounds in which both ran undisturbed.</param>
@@ -24,6 +25,21 @@ internal sealed record RatioEstimate(double Median, double Low, double High, dou
         double hl = HodgesLehmannEstimator.Instance.Ratio(Thin(costs), Thin(baseline));
         double median = Estimate.PlainMedian(ratios);
         return new(median, low, high, double.IsFinite(hl) ? hl : median, ratios.Length);
+    }
+
+    /// <summary>
+    /// From the rounds of several fresh machines: the mean of their log ratios with Student's interval, because what a machine's luck adds is
+    /// the same in all its rounds. One machine: as <see cref="Of"/>, whose interval knows nothing of that luck.
+    /// </summary>
+    public static RatioEstimate? OfMachines(IReadOnlyList<(double[] Costs, double[] Baseline)> machines, ulong seed)
+    {
+        RatioEstimate[] each = [.. machines.Select(m => Of(m.Costs, m.Baseline, seed)).OfType<RatioEstimate>()];
+        if (each.Length < 2) return each.FirstOrDefault();
+        double[] logs = [.. each.Select(r => Math.Log(r.Median))];
+        double mean = logs.Average(), sd = Math.Sqrt(logs.Sum(l => (l - mean) * (l - mean)) / (logs.Length - 1));
+        double half = StudentT.InvCDF(0, 1, logs.Length - 1, 0.975) * sd / Math.Sqrt(logs.Length);
+        return new(Math.Exp(mean), Math.Exp(mean - half), Math.Exp(mean + half), Math.Exp(Estimate.PlainMedian([.. each.Select(r => Math.Log(r.HodgesLehmann))])),
+            each.Sum(r => r.Rounds));
     }
 
     /// <summary>Percentile bootstrap of the median: the same seed gives the same interval.</summary>

@@ -13,7 +13,7 @@ namespace MemcgNative.Bench;
 internal readonly unsafe struct Fault<TC> : IWorkload<TC> where TC : struct, IMemoryController
 {
     /// <summary>Pages per thread: 1 MiB of frames, which stays in a private cache.</summary>
-    public const int Ring = 256;
+    public const int Ring = FaultRing.Pages;
 
     /// <inheritdoc/>
     public static int Unit => 1;
@@ -36,4 +36,11 @@ internal readonly unsafe struct Fault<TC> : IWorkload<TC> where TC : struct, IMe
 
     /// <inheritdoc/>
     public static void Finish(in ThisCpu cpu, WorkerState* w) => Mm.Unmap<TC>(in cpu, w->Mm, 0, Ring);
+}
+
+/// <summary>What does not depend on the designs.</summary>
+internal static class FaultRing
+{
+    /// <summary>See <see cref="Fault{TC}.Ring"/>.</summary>
+    public const int Pages = 256;
 }

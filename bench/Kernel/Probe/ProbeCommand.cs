@@ -17,7 +17,7 @@ internal sealed class ProbeCommand(CommandContext context)
         OptionSet o = context.Options;
         Topology topology = context.Environment.Topology();
         CpuId[] cpus = [.. CpuList.Parse(parsed.GetValue(o.Cpus) ?? "all", topology)];
-        int[] counts = parsed.GetValue(o.Threads) is { } text ? ThreadLadder.Parse(text, cpus.Length) : ThreadLadder.Default(cpus.Length);
+        int[] counts = parsed.GetValue(o.Threads) is { } text ? ThreadLadder.Parse(text, cpus.Length) : ThreadLadder.Default(topology, cpus);
         int rounds = Rounds(parsed.GetValue(o.Reps));
         TimeSpan batch = parsed.GetValue(o.Duration) is { } d ? DurationText.Parse("--duration", d) : defaultBatch;
         ulong seed = parsed.GetValue(o.Seed) is { } s ? SeedText.Parse(s) : (ulong)Environment.TickCount64;

@@ -55,9 +55,14 @@ public sealed class ParsingTests
     [Fact]
     public void The_default_ladder_ends_with_all_cpus()
     {
-        Assert.Equal([1, 2], ThreadLadder.Default(2));
-        Assert.Equal([1, 2, 3, 4, 5, 6, 7, 8, 16, 24], ThreadLadder.Default(24));
-        Assert.Equal(1280, ThreadLadder.Default(1280)[^1]);
+        static int[] Default(string machine)
+        {
+            Topology t = CliBox.MachineOf(machine)();
+            return ThreadLadder.Default(t, CpuOrder.CoresFirst(t, t.Cpus.Select(c => c.Id)));
+        }
+        Assert.Equal([1, 2], Default("pack:1 core:2 pu:1"));
+        Assert.Equal([1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24], Default("pack:2 core:6 pu:2"));
+        Assert.Equal(1280, Default("1280-cpus")[^1]);
     }
 
     [Fact]
