@@ -28,7 +28,9 @@ internal sealed class ExperimentCommand(CommandContext context)
         string json = JsonSerializer.Serialize(result, ResultJson.Default.Result);
         if (format == "json") context.Out.WriteLine(json);
         else ResultTable.Write(result, terminal, context.Out, parsed.GetValue(o.Verbose));
-        bool lost = file is not null && !Save(file, json, progress); // after stdout has its result: that stays in any case
+        bool lost = file is not null && !Save(file, json, "data", progress); // after stdout has its result: that stays in any case
+        bool html = parsed.GetValue(o.Html) || (parsed.CommandResult.Command.Name == "sweep" && !parsed.GetValue(o.NoHtml));
+        lost |= !Keep(result, json, file, html, progress);
 
         string[] wrong = [.. result.Points.SelectMany(p => p.Books.Wrong).Distinct()];
         if (wrong.Length > 0)
@@ -44,12 +46,34 @@ internal sealed class ExperimentCommand(CommandContext context)
         return ExitCode.Untrustworthy;
     }
 
-    private static bool Save(ResultFile file, string json, Progress progress)
+    /// <summary>The report: beside the data where -o named it, else the last of its kind in the user's state directory.</summary>
+    private bool Keep(Result result, string json, ResultFile? file, bool html, Progress progress)
+    {
+        if (file is not null)
+            return !html || file.IsDevice || Save(ResultFile.Open(Path.ChangeExtension(file.Path, ".html"), extension: null), HtmlReport.Text(result), "report", progress);
+        string? state = context.Environment.Variable("XDG_STATE_HOME") is { Length: > 0 } xdg ? xdg
+            : context.Environment.Variable("HOME") is { Length: > 0 } home ? Path.Combine(home, ".local", "state") : null;
+        if (state is null) return true;
+        string folder = Path.Combine(state, "memcgnative");
+        try
+        {
+            Directory.CreateDirectory(folder);
+            ResultFile.Open(Path.Combine(folder, "last.json")).Write(json + "\n");
+            if (html) Save(ResultFile.Open(Path.Combine(folder, "last.html"), extension: null), HtmlReport.Text(result), "report", progress);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or OutputException)
+        {
+            progress.Say($"report   not kept: {e.Message.ReplaceLineEndings(" ")}"); // nobody asked for it by name
+        }
+        return true;
+    }
+
+    private static bool Save(ResultFile file, string text, string what, Progress progress)
     {
         try
         {
-            file.Write(json + "\n");
-            progress.Say($"data     {file.Path}");
+            file.Write(text.EndsWith('\n') ? text : text + "\n");
+            progress.Say($"{what,-8} {file.Path}");
             return true;
         }
         catch (OutputException e)

@@ -28,5 +28,14 @@ internal static class Laboratory
             r => new ReportCommand(context).Run(r, r.GetValue(shown) ?? []));
         report.Arguments.Add(shown);
         root.Subcommands.Add(report);
+        root.Subcommands.Add(CommandTree.Make("doctor", "is it quiet enough here, and what would make it quieter? Changes nothing; --dry-run measures nothing",
+            [o.Cpus, o.DryRun, o.Format], r => new DoctorCommand(context).Run(r)));
+        var shell = new Argument<string?>("shell") { Description = "bash, zsh, fish or pwsh (default bash)", Arity = ArgumentArity.ZeroOrOne };
+        Command completion = CommandTree.Make("completion", "words for a shell's TAB: source <(memcgnative completion bash)", [], r =>
+            new ShellCommands(context).Completion(r.GetValue(shell)));
+        completion.Arguments.Add(shell);
+        root.Subcommands.Add(completion);
+        root.Subcommands.Add(CommandTree.Make("man", "the manual page: memcgnative man > memcgnative.1", [], _ => new ShellCommands(context).Man(root)));
+        root.Subcommands.Add(CommandTree.Make("schema", "the JSON Schema of result files", [], _ => new ShellCommands(context).Schema()));
     }
 }

@@ -57,6 +57,8 @@ internal sealed class OptionSet
     public readonly Option<string?> Threshold = Text("--threshold", null, "PERCENT", "changes under this are no change (default 2%)");
     public readonly Option<string?> FailOn = Text("--fail-on", null, "WHAT,...", "what gives exit 4: slower, faster, unknown, env, none (default slower)");
     public readonly Option<bool> Prove = Flag("--prove", null, "show on this machine that the same design is not told apart and a 3 % cost is found");
+    public readonly Option<bool> Html = Flag("--html", null, "also write the report, as NAME.html beside -o NAME, or last.html in $XDG_STATE_HOME/memcgnative (sweep does)");
+    public readonly Option<bool> NoHtml = Flag("--no-html", null, "no report");
     public readonly Option<bool> Extract = Flag("--extract", null, "print the data a report holds, as the .json it was made from");
     public readonly Option<string?> From = Text("--from", null, "FILE", "repeat the scenario of a result or a report; what is typed beside it wins");
     public readonly Option<string?> Machines = Text("--machines", null, "N",
@@ -74,7 +76,7 @@ internal sealed class OptionSet
     public IEnumerable<Option> Experiment =>
     [
         Cpus, Threads, Mem, Pages, Model, Duration, Warmup, Reps, Seed, Format, Out, DryRun, Place, Depth, Groups, Shared, Private, Limit,
-        Footprint, FakeNodes, GrowPool, Rcu, Lock, Share, Layout, Prefetch, Strict, Topology, From, Machines, Until, MaxTime, Order,
+        Footprint, FakeNodes, GrowPool, Rcu, Lock, Share, Layout, Prefetch, Strict, Topology, From, Machines, Until, MaxTime, Order, Html, NoHtml,
     ];
 
     /// <summary>What every command takes.</summary>

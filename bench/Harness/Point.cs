@@ -120,14 +120,14 @@ internal sealed unsafe class Point : IDisposable
     /// <summary>
     /// One sample a repetition: the median of its undisturbed rounds. Where hardly any round was, of all rounds (and the point says it is not to be trusted).
     /// </summary>
-    public IEnumerable<double> RepMedians(int roundsPerRep, int reps)
+    public IEnumerable<(int Rep, double OpsPerS)> RepMedians(int roundsPerRep, int reps)
     {
         int kept = Clean.AsSpan(0, Rounds).Count(true);
         bool all = kept < Rounds / 10 || kept == 0;
         for (int rep = 0; rep < reps; rep++)
         {
             double[] rounds = [.. Enumerable.Range(rep * roundsPerRep, roundsPerRep).Where(i => i < Rounds && (all || Clean[i])).Select(i => Throughput[i])];
-            if (rounds.Length > 0) yield return Estimate.PlainMedian(rounds);
+            if (rounds.Length > 0) yield return (rep, Estimate.PlainMedian(rounds));
         }
     }
 

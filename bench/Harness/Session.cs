@@ -92,7 +92,7 @@ internal sealed class Session(Scenario scenario, CliEnvironment environment, Pro
         progress.Rep(done, s.Reps, points);
         if (s.MaxTime is { } most && since >= most) return true;
         return s.Until is { } until && done >= Schedule.LeastReps
-            && points.All(p => Estimate.Of([.. p.RepMedians(s.RoundsPerRep, done)]).SpreadPercent <= until * 100);
+            && points.All(p => Estimate.Of([.. p.RepMedians(s.RoundsPerRep, done).Select(m => m.OpsPerS)]).SpreadPercent <= until * 100);
     }
 
     private void Close(Instance instance)

@@ -47,7 +47,8 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
         WorkloadInfo info = WorkloadList.Find(p.Lane.Workload);
         int kept = p.Clean.AsSpan(0, p.Rounds).Count(true);
         int reps = Math.Max(1, runner.RepsDone); // the first counts also when it was cut short: there is nothing else
-        double[] samples = [.. p.RepMedians(scenario.Schedule.RoundsPerRep, reps)];
+        (int Rep, double OpsPerS)[] medians = [.. p.RepMedians(scenario.Schedule.RoundsPerRep, reps)];
+        double[] samples = [.. medians.Select(m => m.OpsPerS)];
         Estimate estimate = Estimate.Of(samples);
         double[] clean = [.. p.Throughput.Take(p.Rounds).Where((v, i) => p.Clean[i] && v > 0)];
         var noise = new NoiseModel(Number(before.CpuPressureSomeAvg10), before.CpuPressureSomeAvg10.Reason, Steal(), kept, p.Rounds - kept, Finite.OrNull(estimate.SpreadPercent))
@@ -70,7 +71,7 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
             ThroughputOpsPerS = new ThroughputModel(samples, Finite.OrNull(estimate.Median), estimate.Low is { } low && estimate.High is { } high ? [low, high] : null,
                 Finite.OrNull(estimate.SpreadPercent), samples.Length == 0 ? "no repetition was finished"
                     : runner.RepsDone == 0 ? "stopped within the first repetition" : estimate.Low is null ? "fewer than 3 repetitions" : null, trust,
-                    reasons) { Machines = samples.Length == reps ? [.. Enumerable.Range(0, reps).Select(scenario.Schedule.MachineOf)] : null },
+                    reasons) { Machines = [.. medians.Select(m => scenario.Schedule.MachineOf(m.Rep))] },
             LatencyNs = new LatencyModel(clockNs, block, block > 1, latency.Total,
                 quantiles.ToDictionary(q => q.Name, q => Finite.OrNull(latency.Quantile(q.Q) * ClockCost.NsPerTick / block)),
                 new HistogramModel(7, [.. latency.NonEmpty().Select(b => (long[])[(long)(b.Value * ClockCost.NsPerTick), b.Count])])),

@@ -13,6 +13,9 @@ internal sealed class ResultFile
 
     private readonly bool isDevice;
 
+    /// <summary>Written through, not renamed over.</summary>
+    public bool IsDevice => isDevice;
+
     public string Path { get; }
 
     /// <summary>Checks that the file can be made.</summary>

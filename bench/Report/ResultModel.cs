@@ -177,6 +177,7 @@ internal sealed record RuntimeModel(long ManagedBytes, int Collections, int Comp
 [JsonSerializable(typeof(MatrixReport))]
 [JsonSerializable(typeof(ComparisonReport))]
 [JsonSerializable(typeof(ProofReport))]
+[JsonSerializable(typeof(DoctorReport))]
 internal sealed partial class ResultJson : JsonSerializerContext;
 
 /// <summary>`list` as JSON.</summary>
