@@ -168,6 +168,8 @@ internal static class Trust
     {
         List<string> bad = [], poor = [];
         if (placedAfter.Differs is { } moved) bad.Add(moved);
+        if (p.Lane.Instance.Gang.Stray is { } stray)
+            bad.Add($"CPU {stray.Own} was lost: its thread was found on CPU {stray.Found} ({p.Lane.Instance.Gang.Migrations} batches); was it taken offline or out of the cpuset?");
         if (p.Failed > 0) (p.FailedShare > 0.01 ? bad : poor).Add(Failures(p.Failed, p.FailedShare));
         double kept = p.Rounds == 0 ? 0 : (double)noise.RoundsKept / p.Rounds;
         if (kept < 0.1) bad.Add($"only {kept:P0} of the rounds had their CPUs to themselves");

@@ -16,19 +16,17 @@ public sealed class PlacementTests
             var data = new TheoryData<string, string, string>();
             foreach (string kernel in Machines.Kernels)
             {
-                data.Add(kernel, "local1", "1:4096");
-                data.Add(kernel, "local3", "3:4096");
-                data.Add(kernel, "bind2", "2:4096");
+                for (int n = 0; n < 4; n++)
+                {
+                    foreach (string policy in new[] { "local", "bind", "preferred", "thp" }) data.Add(kernel, $"{policy}{n}", $"{n}:4096");
+                    data.Add(kernel, $"remote{n}", n < 2 ? "2:4096" : "0:4096");
+                }
                 data.Add(kernel, "interleave", "0:1024 1:1024 2:1024 3:1024");
                 data.Add(kernel, "interleave13", "1:2048 3:2048");
-                data.Add(kernel, "preferred3", "3:4096");
-                data.Add(kernel, "remote0", "2:4096");
-                data.Add(kernel, "remote3", "0:4096");
                 data.Add(kernel, "weighted31", "0:3072 1:1024");
                 data.Add(kernel, "weighted12", "1:1024 2:3072");
                 data.Add(kernel, "user", "0:3072 2:1024");
-                data.Add(kernel, "thp", "0:1024 1:1024 2:1024 3:1024");
-                data.Add(kernel, "thp2", "2:4096");
+                data.Add(kernel, "thpall", "0:1024 1:1024 2:1024 3:1024");
                 data.Add(kernel, "huge2", "2:8");
             }
             return data;
@@ -78,7 +76,7 @@ public sealed class PlacementTests
     [MemberData(nameof(Kernels))]
     public void Huge_pages_are_dealt_out_whole_even_where_they_do_not_come_out_even(string kernel)
     {
-        JsonElement proof = Machines.Pairs(kernel)["thp6"].Result.GetProperty("placement");
+        JsonElement proof = Machines.Pairs(kernel)["thpodd"].Result.GetProperty("placement");
         long[] frames = [.. proof.GetProperty("found").EnumerateObject().Select(n => n.Value.GetInt64()).Order()];
         Assert.Equal([512, 512, 1024, 1024], frames);
         Assert.Equal("as_asked", proof.GetProperty("verdict").GetString());
@@ -120,6 +118,15 @@ public sealed class PlacementTests
         Answer answer = Machines.Pairs(kernel)["absent"];
         Assert.Equal(3, answer.Status);
         Assert.Equal("memcgnative: --mem bind:4: node 4 does not exist here (nodes: 0-3). Topology: memcgnative topology\n", answer.Error);
+    }
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void A_node_outside_of_the_cpuset_is_named_and_all_means_those_inside(string kernel)
+    {
+        Assert.Equal((3, "memcgnative: --mem bind:1: node 1 has memory but this cpuset forbids it (Mems_allowed: 0,2)\n"),
+            (Machines.Pairs(kernel)["forbidden"].Status, Machines.Pairs(kernel)["forbidden"].Error));
+        Assert.Equal("0:2048 2:2048", Machines.Pairs(kernel)["allowed"].Found);
     }
 
     [Theory]

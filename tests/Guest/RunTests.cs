@@ -61,6 +61,22 @@ public sealed class RunTests
         Assert.Equal([0, 1], point.GetProperty("per_thread").EnumerateArray().Select(t => t.GetProperty("node").GetInt32()));
     }
 
+    [Theory]
+    [InlineData("6.1", "unplug", 7, "gone", "memcgnative: --cpus: CPU 7 is offline")]
+    [InlineData("6.12", "unplug", 7, "gone", "memcgnative: --cpus: CPU 7 is offline")]
+    [InlineData("6.1", "shrink", 5, "outside", "memcgnative: --cpus: CPU 5 is online but outside this process's cpuset (allowed: 0-4)")]
+    [InlineData("6.12", "shrink", 5, "outside", "memcgnative: --cpus: CPU 5 is online but outside this process's cpuset (allowed: 0-4)")]
+    public void A_CPU_that_is_taken_away_under_a_sweep_spoils_its_figures_and_not_its_books(string kernel, string job, int cpu, string next, string refusal)
+    {
+        JsonElement point = Machines.Pairs(kernel)[job].Result.GetProperty("points")[0];
+        Assert.True(point.GetProperty("books").GetProperty("balanced").GetBoolean());
+        Assert.Equal("untrustworthy", point.GetProperty("throughput_ops_per_s").GetProperty("trust").GetString());
+        Assert.Contains($"CPU {cpu} was lost: its thread was found on CPU ", point.ToString(), StringComparison.Ordinal);
+        Answer after = Machines.Pairs(kernel)[next];
+        Assert.Equal(3, after.Status);
+        Assert.StartsWith(refusal, after.Error, StringComparison.Ordinal);
+    }
+
     /// <summary>Placed as asked before and after, pages in balance, every thread on its CPU.</summary>
     private static void Sound(JsonElement point)
     {

@@ -164,24 +164,31 @@ pack() { # archive
 }
 
 # Emulated CPUs that run side by side may miss an instruction that another one patches (a static key), or an interrupt: the kernel dies
-# ("Oops: int3") or the machine lies still, which is told from a program that takes long by the line that init writes every 2 s. How long the
-# silence may be is told by what the emulator did in it, because this machine may be busy with other things.
+# ("Oops: int3") or the machine lies still. That is told from a program that takes long by the line that init writes every 2 s, and from a
+# busy host by what the emulator did in the silence: it ran for long, or neither ran nor stood in line for a CPU.
 readonly late=124 still=125
 watch() {
-  local begin=$SECONDS heard=0 said=0 at=$SECONDS cpu=0
+  local begin=$SECONDS said=0 at=$SECONDS heard ran=0 stood=0 ran0=0 stood0=0
   while kill -0 "$emulator" 2>/dev/null; do
-    sleep 0.5
-    heard=$(stat -c %s "$work/console")
-    if [ "$heard" != "$said" ]; then said=$heard at=$SECONDS cpu=$(cpu_seconds); fi
+    sleep 1
     if [ $((SECONDS - begin)) -ge "$seconds" ]; then
       end_emulator
       return "$late"
     fi
-    if [ "${#clock[@]}" = 0 ] && { [ $(($(cpu_seconds) - cpu)) -ge 40 ] || [ $((SECONDS - at)) -ge 120 ]; }; then
+    if [ "${#clock[@]}" != 0 ]; then continue; fi # its seconds are not ours
+    read -r ran stood < <(scheduled) || true
+    heard=$(stat -c %s "$work/console")
+    if [ "$heard" != "$said" ]; then said=$heard at=$SECONDS ran0=$ran stood0=$stood; fi
+    if [ $((ran - ran0)) -ge 40 ] || { [ $((SECONDS - at)) -ge 120 ] && [ $((ran - ran0 + stood - stood0)) -lt 20 ]; }; then
       end_emulator
       return "$still"
     fi
   done
+}
+
+# Seconds all threads of the emulator ran, and stood in line.
+scheduled() {
+  cat "/proc/$emulator/task/"*/schedstat 2>/dev/null | awk '{ ran += $1; stood += $2 } END { printf "%d %d\n", ran / 1e9, stood / 1e9 }'
 }
 
 end_emulator() {
@@ -189,13 +196,6 @@ end_emulator() {
   sleep 0.2
   kill -KILL "$emulator" 2>/dev/null || true
   wait "$emulator" 2>/dev/null || true
-}
-
-# Of user and system, after the name in brackets.
-cpu_seconds() {
-  local fields
-  read -ra fields < <(sed 's/.*) //' "/proc/$emulator/stat" 2>/dev/null) || true
-  echo $(((${fields[11]:-0} + ${fields[12]:-0}) / 100))
 }
 
 while getopts k:1n:c:m:d:a:t:o:f:j:siNh option; do

@@ -35,6 +35,7 @@ public sealed unsafe class CpuGang : IDisposable
     private int phase, opened, wanted, ready, running;
     private bool closing;
     private long migrations;
+    private (CpuId Own, CpuId Found)? stray;
     private ExceptionDispatchInfo? fault;
 
     /// <summary>Starts and pins the threads; returns when all are parked. Throws what the pinner threw, or that a thread is not where it was put.</summary>
@@ -92,6 +93,15 @@ public sealed unsafe class CpuGang : IDisposable
         get
         {
             lock (monitor) return migrations;
+        }
+    }
+
+    /// <summary>The first thread that was found on another CPU than its own: that one was taken offline, or out of the cpuset.</summary>
+    public (CpuId Own, CpuId Found)? Stray
+    {
+        get
+        {
+            lock (monitor) return stray;
         }
     }
 
@@ -221,9 +231,14 @@ public sealed unsafe class CpuGang : IDisposable
         {
             Rcu.CpuOnline(in cpu);
             if (PassGate(index, number)) work(in cpu, argument);
-            if (pinner.Current() != cpus.Cpu(index))
+            CpuId own = cpus.Cpu(index), found = pinner.Current();
+            if (found != own)
             {
-                lock (monitor) migrations++;
+                lock (monitor)
+                {
+                    migrations++;
+                    stray ??= (own, found);
+                }
             }
             Rcu.CpuOffline(in cpu);
             return true;

@@ -17,19 +17,19 @@ internal static class Program
             string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
             if (words.Length < 2) continue;
             using var stdout = new StringWriter();
-            using var stderr = new StringWriter();
-            long start = Environment.TickCount64;
-            int status = Run(words[1..], stdout, stderr);
             string name = Path.Combine(folder, words[0]);
+            long start = Environment.TickCount64;
+            int status;
+            // At once, so that who changes the machine under a run can wait for a line of its progress.
+            using (var stderr = new StreamWriter(name + ".err") { AutoFlush = true }) status = Run(words[1..], stdout, stderr);
             File.WriteAllText(name + ".out", stdout.ToString());
-            File.WriteAllText(name + ".err", stderr.ToString());
             File.WriteAllText(name + ".status", $"{status}\n");
             Console.WriteLine($"{words[0]}: exit {status} after {Environment.TickCount64 - start} ms");
         }
         return 0;
     }
 
-    private static int Run(string[] words, StringWriter stdout, StringWriter stderr)
+    private static int Run(string[] words, TextWriter stdout, TextWriter stderr)
     {
         try
         {
@@ -42,6 +42,10 @@ internal static class Program
                     return Probes.FirstTouch(stdout);
                 case "fallback":
                     return Probes.Fallback(stdout);
+                case "port-costs":
+                    return PortCosts.Run(stdout, words[1..]);
+                case "kernel-costs":
+                    return KernelCosts.Run(stdout, words[1..]);
                 default:
                     return Cli.Run(words, stdout, stderr, new CliEnvironment());
             }
