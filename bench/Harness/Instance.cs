@@ -57,10 +57,9 @@ internal abstract unsafe class Instance : IDisposable
     public string? Reason { get; private set; }
 
     /// <summary>Pins the threads, makes the groups, proves the placement.</summary>
-    /// <exception cref="OsException">The process-wide barrier is none, a CPU cannot be pinned to, or the frames are not where they were asked for.</exception>
+    /// <exception cref="OsException">A CPU cannot be pinned to, or the frames are not where they were asked for.</exception>
     public void Start()
     {
-        if (Plan.Rcu == RcuFlavour.Membarrier && MembarrierProbe.Run(TimeSpan.FromMilliseconds(20)) is { Usable: false } no) throw new OsException("membarrier", 0, no.Reason);
         Gang = new CpuGang(Cpus, ThreadAffinity.Pinner);
         Build();
         Before = Memory.ProveFrames(out PlacementVerdict verdict, out string? reason);

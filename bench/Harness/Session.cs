@@ -8,6 +8,7 @@ namespace MemcgNative.Bench;
 /// <summary>A scenario from set-up to result. After a stop the result holds what was measured until then.</summary>
 internal sealed class Session(Scenario scenario, CliEnvironment environment, Progress progress)
 {
+    private static readonly TimeSpan probeFor = TimeSpan.FromMilliseconds(20);
     private readonly Dictionary<Instance, Proof> after = [];
     private readonly Dictionary<(string Mem, string Model), Books> books = [];
 
@@ -17,6 +18,11 @@ internal sealed class Session(Scenario scenario, CliEnvironment environment, Pro
     {
         string started = DateTime.UtcNow.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture);
         string compiler = scenario.Twin ? Twins.Load(scenario.Workloads[0].Name, environment.Variable) : "";
+        if (scenario.Rcu == RcuFlavour.Membarrier && MembarrierProbe.Run(probeFor) is { Usable: false } no)
+        {
+            progress.Warn(no.Reason);
+            scenario = scenario with { Rcu = RcuFlavour.Qsbr };
+        }
         HostSettings before = HostSettings.Read();
         var clock = System.Diagnostics.Stopwatch.StartNew();
         double clockNs = ClockCost.MeasureNs();

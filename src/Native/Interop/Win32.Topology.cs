@@ -43,7 +43,7 @@ internal static unsafe partial class Windows
 {
     /// <summary>Fills a buffer with records; 0 and ERROR_INSUFFICIENT_BUFFER when it is too small.</summary>
     [SupportedOSPlatform("windows")]
-    [LibraryImport("kernel32", SetLastError = true)]
+    [LibraryImport("kernel32")]
     public static partial int GetLogicalProcessorInformationEx(LOGICAL_PROCESSOR_RELATIONSHIP RelationshipType,
         SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX* Buffer, uint* ReturnedLength);
 }

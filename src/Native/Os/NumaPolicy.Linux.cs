@@ -5,9 +5,6 @@ namespace MemcgNative.Native;
 
 public sealed unsafe partial class NumaPolicy
 {
-    /// <summary>Most VMAs a weighted split by hand may make: a quarter of the default vm.max_map_count.</summary>
-    private const nuint MaxBlocks = 16384;
-
     [SupportedOSPlatform("linux")]
     private string ApplyLinux(VirtualRegion region, nuint offset, nuint bytes)
     {
@@ -68,28 +65,10 @@ public sealed unsafe partial class NumaPolicy
             Mbind(start, bytes, Libc.MPOL_WEIGHTED_INTERLEAVE, Nodes);
             return $"MPOL_WEIGHTED_INTERLEAVE by the kernel ({SystemFacts.KernelRelease}), weights {Say(kernel)} (read back)";
         }
-        nuint block = SplitByHand(start, bytes, pages);
+        nuint block = BlockFor(bytes, pages.Bytes);
+        foreach ((nuint at, nuint run, NodeId node) in Deal(Weights, bytes, block)) Mbind(start + at, run, Libc.MPOL_BIND, [node]);
         string why = UserWeights ? "as asked" : kernel is null ? "this kernel has no weighted interleave" : $"the kernel's weights are {Say(kernel)} and not ours to change";
         return $"by this program in blocks of {VirtualRegion.Size(block)}, weights {Say(Weights)} ({why})";
-    }
-
-    [SupportedOSPlatform("linux")]
-    private nuint SplitByHand(byte* start, nuint bytes, PageKind pages)
-    {
-        nuint block = pages.Bytes;
-        while (bytes / block > MaxBlocks) block *= 2;
-        // A node's blocks of one turn are neighbours: one mbind for all of them.
-        for (nuint at = 0; at < bytes;)
-        {
-            foreach (NodeWeight w in Weights)
-            {
-                nuint run = nuint.Min(block * (nuint)w.Weight, bytes - at);
-                if (run == 0) break;
-                Mbind(start + at, run, Libc.MPOL_BIND, [w.Node]);
-                at += run;
-            }
-        }
-        return block;
     }
 
     private bool Proportional(IReadOnlyList<NodeWeight> kernel)

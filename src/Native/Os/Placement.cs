@@ -58,8 +58,8 @@ public sealed unsafe partial class Placement
     {
         ArgumentNullException.ThrowIfNull(region);
         byte* start = region.Range(offset, bytes);
-        return OperatingSystem.IsLinux() ? OfLinux(start, bytes, region.Pages, between)
-            : OperatingSystem.IsWindows() ? OfWindows(start, bytes, region.Pages)
+        return OsCalls.OnWindows ? OfWindows(start, bytes, region.Pages)
+            : OperatingSystem.IsLinux() ? OfLinux(start, bytes, region.Pages, between)
             : throw VirtualRegion.NotHere("placement");
     }
 

@@ -13,7 +13,7 @@ public static partial class ThreadAffinity
     /// <summary>The CPUs the calling thread may run on, ascending.</summary>
     /// <exception cref="OsException">The system does not say.</exception>
     public static IReadOnlyList<CpuId> Allowed() =>
-        OperatingSystem.IsLinux() ? AllowedLinux() : OperatingSystem.IsWindows() ? AllowedWindows() : throw VirtualRegion.NotHere("thread affinity");
+        OsCalls.OnWindows ? AllowedWindows() : OperatingSystem.IsLinux() ? AllowedLinux() : throw VirtualRegion.NotHere("thread affinity");
 
     /// <summary>Lets the calling thread run on these CPUs only: undoes <see cref="Pin"/> with what <see cref="Allowed"/> said before.</summary>
     /// <exception cref="OsException">None of them exists or is allowed; on Windows also when they lie in several groups.</exception>
@@ -21,8 +21,8 @@ public static partial class ThreadAffinity
     {
         ArgumentNullException.ThrowIfNull(cpus);
         if (cpus.Count == 0) throw new ArgumentException("no CPU", nameof(cpus));
-        if (OperatingSystem.IsLinux()) AllowLinux(cpus);
-        else if (OperatingSystem.IsWindows()) AllowWindows(cpus);
+        if (OsCalls.OnWindows) AllowWindows(cpus);
+        else if (OperatingSystem.IsLinux()) AllowLinux(cpus);
         else throw VirtualRegion.NotHere("thread affinity");
     }
 
@@ -39,7 +39,7 @@ public static partial class ThreadAffinity
     }
 
     /// <summary>The CPU the calling thread runs on now, by a system call: about 0.2 us.</summary>
-    public static CpuId Current() => OperatingSystem.IsLinux() ? CurrentLinux().Cpu : OperatingSystem.IsWindows() ? CurrentWindows() : throw VirtualRegion.NotHere("getcpu");
+    public static CpuId Current() => OsCalls.OnWindows ? CurrentWindows() : OperatingSystem.IsLinux() ? CurrentLinux().Cpu : throw VirtualRegion.NotHere("getcpu");
 
     private sealed class SystemPinner : IThreadPinner
     {

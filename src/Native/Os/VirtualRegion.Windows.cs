@@ -5,6 +5,14 @@ namespace MemcgNative.Native;
 
 public sealed unsafe partial class VirtualRegion
 {
+    /// <summary>What a reservation begins at a multiple of (dwAllocationGranularity, on every Windows of ours).</summary>
+    internal const nuint WindowsGranule = 65536;
+
+    private List<(nuint Offset, nuint Bytes)>? reservations;
+
+    /// <summary>What makes up the range on Windows, ascending.</summary>
+    private List<(nuint Offset, nuint Bytes)> Reservations => reservations ??= [(0, Bytes)];
+
     [SupportedOSPlatform("windows")]
     private static byte* ReserveWindows(nuint bytes, PageKind pages, nuint alignment, NodeId? node = null, byte* at = null)
     {
@@ -25,7 +33,7 @@ public sealed unsafe partial class VirtualRegion
 
         MEM_ADDRESS_REQUIREMENTS address = default;
         // 64 KiB is what every reservation has; asking for no more than that is an error before Windows 11.
-        address.Alignment = alignment > 65536 ? alignment : 0;
+        address.Alignment = alignment > WindowsGranule ? alignment : 0;
         MEM_EXTENDED_PARAMETER* parameters = stackalloc MEM_EXTENDED_PARAMETER[2];
         int count = 0;
         if (at == null && address.Alignment != 0)
@@ -41,6 +49,8 @@ public sealed unsafe partial class VirtualRegion
             parameters[count++].ULong = (uint)n.Value;
         }
         void* p = OsCalls.VirtualAlloc2(at, bytes, type, parameters, count, out int error);
+        if (p == null && error == ERROR.ERROR_INVALID_PARAMETER && node is { } absent)
+            throw new OsException("VirtualAlloc2", error, $"--mem: node {absent} is no node of this machine (VirtualAlloc2: error {error})", "Topology: memcgnative topology");
         if (p == null) throw WindowsRefused("VirtualAlloc2", $"cannot reserve {Size(bytes)} in {pages} pages", error);
         return (byte*)p;
     }
@@ -48,26 +58,54 @@ public sealed unsafe partial class VirtualRegion
     [SupportedOSPlatform("windows")]
     private void CommitWindows(byte* start, nuint bytes)
     {
-        if (!Pages.IsHugeTlb && OsCalls.VirtualAlloc(start, bytes, MEM.MEM_COMMIT, out int error) == null)
-            throw WindowsRefused("VirtualAlloc", $"cannot commit {Size(bytes)}", error);
+        if (!Pages.IsHugeTlb)
+        {
+            // One call must not reach from one reservation into the next.
+            nuint first = (nuint)(start - Base), end = first + bytes;
+            foreach ((nuint at, nuint length) in Reservations)
+            {
+                nuint from = nuint.Max(at, first), to = nuint.Min(at + length, end);
+                if (from < to && OsCalls.VirtualAlloc(Base + from, to - from, MEM.MEM_COMMIT, out int error) == null)
+                    throw WindowsRefused("VirtualAlloc", $"cannot commit {Size(bytes)}", error);
+            }
+        }
         Touch(start, bytes);
     }
 
     /// <summary>
-    /// Windows takes the preferred node with the reservation only: give the range back and take it again at the same place. Before the
-    /// first commit; large pages lose their content.
+    /// Windows takes the preferred node with the reservation only: give the range back and take it again at the same place, a part of it with the
+    /// node. Before the first commit; large pages lose their content. Parts are rebound in ascending order, and a granule that two of them
+    /// share goes with the first.
     /// </summary>
     [SupportedOSPlatform("windows")]
-    internal void RebindWindows(NodeId node)
+    internal void RebindWindows(nuint offset, nuint bytes, NodeId node)
     {
-        byte* start = Base;
-        if (!OsCalls.VirtualFree(start, out int error)) throw WindowsRefused("VirtualFree", "cannot rebind the region", error);
-        Base = null;
-        Base = ReserveWindows(Bytes, Pages, 0, node, start);
+        nuint start = Round(offset), end = Round(offset + bytes);
+        if (start >= end) return;
+        int i = Reservations.FindLastIndex(r => r.Offset <= start && end <= r.Offset + r.Bytes);
+        if (i < 0) throw new InvalidOperationException($"{start}-{end} is not inside of one reservation");
+        (nuint from, nuint length) = Reservations[i];
+        if (!OsCalls.VirtualFree(Base + from, out int error)) throw WindowsRefused("VirtualFree", "cannot rebind the region", error);
+        Reservations.RemoveAt(i);
+        Take(from, start, null);
+        Take(start, end, node);
+        Take(end, from + length, null);
+
+        nuint Round(nuint at) => nuint.Min(Bytes, (at + WindowsGranule - 1) / WindowsGranule * WindowsGranule);
+
+        void Take(nuint first, nuint last, NodeId? on)
+        {
+            if (first == last) return;
+            _ = ReserveWindows(last - first, Pages, 0, on, Base + first);
+            Reservations.Insert(i++, (first, last - first));
+        }
     }
 
     [SupportedOSPlatform("windows")]
-    private static void FreeWindows(byte* start) => _ = OsCalls.VirtualFree(start, out _);
+    private void FreeWindows(byte* start)
+    {
+        foreach ((nuint at, _) in Reservations) _ = OsCalls.VirtualFree(start + at, out _);
+    }
 
     private static OsException WindowsRefused(string call, string what, int error) => error switch
     {

@@ -47,9 +47,9 @@ public sealed unsafe partial class VirtualRegion : IDisposable
         nuint page = nuint.Max(pages.Bytes, SystemFacts.PageBytes);
         nuint length = checked(bytes + page - 1) / page * page;
         alignment = nuint.Max(alignment, page);
-        if (pages.IsHugeTlb && nodes is { Count: > 0 } && HugePages.Shortage(pages, length, nodes) is { } refusal) throw refusal;
-        byte* start = OperatingSystem.IsLinux() ? ReserveLinux(length, pages, alignment)
-            : OperatingSystem.IsWindows() ? ReserveWindows(length, pages, alignment)
+        if (!OsCalls.OnWindows && pages.IsHugeTlb && nodes is { Count: > 0 } && HugePages.Shortage(pages, length, nodes) is { } refusal) throw refusal;
+        byte* start = OsCalls.OnWindows ? ReserveWindows(length, pages, alignment)
+            : OperatingSystem.IsLinux() ? ReserveLinux(length, pages, alignment)
             : throw NotHere("mapping memory");
         Machine.OnAlloc(start, length);
         return new VirtualRegion(start, length, pages) { BoundNodes = nodes is { Count: > 0 } ? nodes : null };
@@ -101,8 +101,8 @@ public sealed unsafe partial class VirtualRegion : IDisposable
     public void Commit(nuint offset, nuint bytes)
     {
         byte* start = Range(offset, bytes);
-        if (OperatingSystem.IsLinux()) CommitLinux(start, bytes);
-        else if (OperatingSystem.IsWindows()) CommitWindows(start, bytes);
+        if (OsCalls.OnWindows) CommitWindows(start, bytes);
+        else if (OperatingSystem.IsLinux()) CommitLinux(start, bytes);
     }
 
     /// <summary>Unmaps; the second time does nothing.</summary>
@@ -112,8 +112,8 @@ public sealed unsafe partial class VirtualRegion : IDisposable
         if (start == null) return;
         Base = null;
         Machine.OnFree(start, Bytes);
-        if (OperatingSystem.IsLinux()) FreeLinux(start, Bytes, Pages);
-        else if (OperatingSystem.IsWindows()) FreeWindows(start);
+        if (OsCalls.OnWindows) FreeWindows(start);
+        else if (OperatingSystem.IsLinux()) FreeLinux(start, Bytes, Pages);
     }
 
     /// <summary>The address of a part, checked against the region and the page size.</summary>

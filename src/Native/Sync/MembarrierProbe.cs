@@ -43,7 +43,7 @@ public static unsafe class MembarrierProbe
     /// <summary>Plays for about duration and judges.</summary>
     public static MembarrierVerdict Run(TimeSpan duration)
     {
-        if (IsWine()) return new(false, "rcu: membarrier refused: under Wine the process-wide barrier does nothing; use qsbr", 0, 0, 0);
+        if (IsWine()) return new(false, "--rcu membarrier refused: under Wine the process-wide barrier does nothing; qsbr takes over", 0, 0, 0);
 
         var table = (Table*)NativeMemory.AlignedAlloc((nuint)sizeof(Table), CacheLine.Apart);
         var pairs = (Pair*)NativeMemory.AlignedAlloc((nuint)(Cells * sizeof(Pair)), CacheLine.Apart);
@@ -70,7 +70,8 @@ public static unsafe class MembarrierProbe
     /// <summary>What the counts mean.</summary>
     public static MembarrierVerdict Judge(long rounds, long weakWithout, long weakWith) => (weakWithout, weakWith) switch
     {
-        (_, > 0) => new(false, $"rcu: membarrier refused: {weakWith} of {rounds} trials were weak across the process-wide barrier; use qsbr", rounds, weakWithout, weakWith),
+        (_, > 0) => new(false, $"--rcu membarrier refused: {weakWith} of {rounds} trials were weak across the process-wide barrier; qsbr takes over",
+            rounds, weakWithout, weakWith),
         (0, _) => new(true, $"the process-wide barrier is the system's word: none of {rounds} trials was weak even without it", rounds, 0, 0),
         _ => new(true, $"the process-wide barrier holds: 0 of {rounds} trials weak with it, {weakWithout} without", rounds, weakWithout, 0),
     };

@@ -93,7 +93,7 @@ public sealed class Topology
 
     /// <summary>Reads this machine; needs no privilege.</summary>
     /// <exception cref="TopologyException">The system's description contradicts itself; the message names the file.</exception>
-    public static Topology Current() => OperatingSystem.IsWindows() ? WindowsTopology.Read() : SysfsTopology.Read("/");
+    public static Topology Current() => OsCalls.OnWindows ? WindowsTopology.Read() : SysfsTopology.Read("/");
 
     /// <summary>
     /// Another machine: a recording (its file, or the directory of machine.txt and machine.json), a directory that looks like /,

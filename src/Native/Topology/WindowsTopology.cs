@@ -2,15 +2,7 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Numerics;
-using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
-#if TERRAFX
-using TerraFX.Interop.Windows;
-using Win32Api = TerraFX.Interop.Windows.Windows;
-#else
-using MemcgNative.Native.Win32;
-using Win32Api = MemcgNative.Native.Win32.Windows;
-#endif
 
 namespace MemcgNative.Native;
 
@@ -46,10 +38,10 @@ public static class WindowsTopology
     [SupportedOSPlatform("windows")]
     public static Topology Read()
     {
-        var all = Query(LOGICAL_PROCESSOR_RELATIONSHIP.RelationAll)
-            ?? throw new TopologyException($"GetLogicalProcessorInformationEx: error {Marshal.GetLastPInvokeError()}");
-        var nodesInAllGroups = Query(LOGICAL_PROCESSOR_RELATIONSHIP.RelationNumaNodeEx);   // unknown before Windows Server 2022
-        return Parse([.. all, .. nodesInAllGroups ?? []], FreeBytes, isThisMachine: true);
+        var all = OsCalls.GetLogicalProcessorInformationEx(LOGICAL_PROCESSOR_RELATIONSHIP.RelationAll, out int error)
+            ?? throw new TopologyException($"GetLogicalProcessorInformationEx: error {error}");
+        var nodesInAllGroups = OsCalls.GetLogicalProcessorInformationEx(LOGICAL_PROCESSOR_RELATIONSHIP.RelationNumaNodeEx, out _);   // unknown before Windows Server 2022
+        return Parse([.. all, .. nodesInAllGroups ?? []], OsCalls.GetNumaAvailableMemoryNodeEx, isThisMachine: true);
     }
 
     /// <summary>Builds a topology from the records' bytes.</summary>
@@ -159,23 +151,4 @@ public static class WindowsTopology
     }
 
     private static int Word(ReadOnlySpan<byte> r, int offset) => BinaryPrimitives.ReadUInt16LittleEndian(r.Slice(offset, 2));
-
-    [SupportedOSPlatform("windows")]
-    private static unsafe byte[]? Query(LOGICAL_PROCESSOR_RELATIONSHIP what)
-    {
-        uint length = 0;
-        _ = Win32Api.GetLogicalProcessorInformationEx(what, null, &length);
-        if (length == 0)
-            return null;
-        var buffer = new byte[length];
-        fixed (byte* p = buffer)
-            return Win32Api.GetLogicalProcessorInformationEx(what, (SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX*)p, &length) != 0 ? buffer[..(int)length] : null;
-    }
-
-    [SupportedOSPlatform("windows")]
-    private static unsafe long? FreeBytes(int node)
-    {
-        ulong free;
-        return (bool)Win32Api.GetNumaAvailableMemoryNodeEx((ushort)node, &free) ? (long)free : null;
-    }
 }

@@ -20,7 +20,7 @@ public class MembarrierProbeTests
     {
         MembarrierVerdict v = MembarrierProbe.Judge(1000, 5, 1);
         Assert.False(v.Usable);
-        Assert.Contains("use qsbr", v.Reason, StringComparison.Ordinal);
+        Assert.Contains("qsbr takes over", v.Reason, StringComparison.Ordinal);
         Assert.True(MembarrierProbe.Judge(1000, 5, 0).Usable);
         Assert.True(MembarrierProbe.Judge(1000, 0, 0).Usable);
     }
