@@ -25,7 +25,8 @@ internal static class ParseErrors
         }
         Argument? missing = command.Arguments.FirstOrDefault(a => a.Arity.MinimumNumberOfValues > 0 && parsed.GetResult(a) is null or { Tokens.Count: 0 });
         if (missing is not null && parsed.Errors[0].SymbolResult is not System.CommandLine.Parsing.OptionResult)
-            return $"{NameOf(command)}: which {missing.Name}? Known: {string.Join(", ", WorkloadList.All.Select(w => w.Name))}";
+            return $"{NameOf(command)}: which {missing.Name}? "
+                + (missing.Name == "workload" ? $"Known: {string.Join(", ", WorkloadList.All.Select(w => w.Name))}" : $"See: {See(command)}");
         if (parsed.Errors[0].SymbolResult is System.CommandLine.Parsing.OptionResult option)
             return option.Tokens.Count == 0 ? $"{option.Option.Name}: a value is missing{Help(option.Option)}" : $"{option.Option.Name}: is there more than once; say it once";
         return parsed.Errors[0].Message.TrimEnd('.').ReplaceLineEndings(" ");

@@ -13,7 +13,7 @@ internal static class KernelCommands
             + "  memcgnative conform move-task --on port,kernel --diff     one of them on both, as a table\n"
             + "  memcgnative conform mine.memcg -M 3.19 -M 6.18            your own file, on two eras\n"
             + "  memcgnative conform --random 200 --seed 1 --on port,kernel\n"
-            + "  memcgnative conform --language                            how a scenario file is written",
+            + "  memcgnative conform --language                            how a scenario file is written\n\nWithout -M the port is 6.18.",
             [ConformCommand.On, ConformCommand.Diff, ConformCommand.Random, o.Seed, ConformCommand.List, ConformCommand.Show, ConformCommand.Language, o.Model],
             r => new ConformCommand(context).Run(r));
         conform.Arguments.Add(ConformCommand.Files);
@@ -26,7 +26,8 @@ internal static class KernelCommands
         yield return record;
 
         Command replay = Make("replay", "drive a recording through any era and compare with the kernel's counters",
-            "  memcgnative replay make.mtrace -M 3.19 -M 6.18\n  memcgnative replay make.mtrace --on-cpus 8 --all\n\nExit: 0 agree, 4 differ, 5 the books do not balance.",
+            "  memcgnative replay make.mtrace -M 3.19 -M 6.18\n  memcgnative replay make.mtrace --on-cpus 8 --all\n\n"
+            + "Without -M the port is 6.18. Exit: 0 agree, 4 differ, 5 the books do not balance.",
             [o.Model, ReplayCommand.OnCpus, ReplayCommand.All, ReplayCommand.Info], r => new ReplayCommand(context).Run(r));
         replay.Arguments.Add(ReplayCommand.File);
         yield return replay;

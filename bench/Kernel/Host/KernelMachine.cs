@@ -14,6 +14,7 @@ internal sealed partial class KernelMachine : IScriptMachine
     private readonly string name, scratch;
     private readonly Dictionary<string, CgroupFiles> groups = [];
     private readonly Dictionary<string, (KernelTask Task, string Group)> tasks = [];
+    private readonly Dictionary<string, string> ends = []; // of tasks that are gone
     private readonly Dictionary<string, KernelRegion> regions = [];
     private readonly HashSet<string> payers = [], handsDown = [];
     private readonly Dictionary<string, long> failcntBase = [];
@@ -148,8 +149,6 @@ internal sealed partial class KernelMachine : IScriptMachine
         freedSomething = true;
         sinceQuiet++;
     }
-
-    private readonly Dictionary<string, string> ends = [];
 
     /// <inheritdoc/>
     public string EndOf(string task) => tasks.TryGetValue(task, out var held) ? held.Task.End : ends[task];

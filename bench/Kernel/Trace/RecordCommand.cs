@@ -40,7 +40,7 @@ internal sealed class RecordCommand(CommandContext context)
         int cpus = Environment.ProcessorCount;
         OwnDirectory tracing = host.MakeTraceInstance();
         using ChargeProbes? probes = charges ? new ChargeProbes(Path.GetDirectoryName(Path.GetDirectoryName(tracing.Path))!) : null;
-        var trace = new TraceInstance(tracing, cpus, probes?.Events ?? TraceInstance.PagesAndObjects);
+        using var trace = new TraceInstance(tracing, cpus, probes?.Events ?? TraceInstance.PagesAndObjects);
         var checkpoints = new List<(long TimeNs, CounterValues Values)>();
         trace.Start();
         checkpoints.Add((Now(), Values(files)));

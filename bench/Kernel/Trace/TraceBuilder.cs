@@ -8,7 +8,7 @@ namespace MemcgNative.Bench;
 /// </summary>
 internal sealed class TraceBuilder(Func<string, int> indexOf, IReadOnlyDictionary<long, long> groupOfDirectory)
 {
-    private const ulong Account = 0x400000; // __GFP_ACCOUNT of 6.10 to 6.18; earlier kernels have it elsewhere, see GfpAccount
+    private const ulong Account = 0x400000; // __GFP_ACCOUNT, bit 22 in include/linux/gfp_types.h (read for 6.1, 6.12 and 6.18)
     private const ulong Anonymous = 2; // PAGEMAP_ANONYMOUS of include/trace/events/pagemap.h
     private readonly int pageAlloc = indexOf("kmem/mm_page_alloc"), pageFree = indexOf("kmem/mm_page_free"), lru = indexOf("pagemap/mm_lru_insertion"),
         cacheAlloc = indexOf("kmem/kmem_cache_alloc"), cacheFree = indexOf("kmem/kmem_cache_free"), kmalloc = indexOf("kmem/kmalloc"),
@@ -27,7 +27,6 @@ internal sealed class TraceBuilder(Func<string, int> indexOf, IReadOnlyDictionar
         public int Cpu;
         public long TimeNs, Group, Amount;
         public ulong Pfn;
-        public bool Listed;
     }
 
     /// <summary>Pages that came on a list of ours and whose allocation was not seen.</summary>
@@ -105,7 +104,6 @@ internal sealed class TraceBuilder(Func<string, int> indexOf, IReadOnlyDictionar
             return;
         }
         Made m = made[index];
-        m.Listed = true;
         m.Kind = (e.B & Anonymous) != 0 ? TraceKind.Anon : TraceKind.File;
     }
 

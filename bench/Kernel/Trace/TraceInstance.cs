@@ -26,7 +26,7 @@ internal sealed record WantedEvent(string Name, params string[] Fields);
 /// global trace and other instances are not touched; the directory's owner removes it, and with it everything that is switched on.
 /// </summary>
 [SupportedOSPlatform("linux")]
-internal sealed class TraceInstance
+internal sealed class TraceInstance : IDisposable
 {
     private const int BufferKiB = 16384;
     private const int InterruptedCall = 4, TryAgain = 11;
@@ -91,14 +91,25 @@ internal sealed class TraceInstance
     /// <summary>Switches them off and reads what is left; events of all CPUs in order of time.</summary>
     public IReadOnlyList<RawEvent> Stop()
     {
-        instance.Write("tracing_on", "0");
-        lock (gate) stopping = true;
-        foreach (Thread reader in readers) reader.Join();
+        SwitchOff();
         if (failure is not null) throw new OsException("read", 0, $"reading the trace failed: {failure.Message.TrimEnd('.')}");
         for (int cpu = 0; cpu < lost.Length; cpu++) lost[cpu] = Math.Max(lost[cpu], Overrun(cpu));
         var all = new List<RawEvent>(events.Sum(e => e.Count));
         foreach (List<RawEvent> of in events) all.AddRange(of);
         return [.. all.OrderBy(e => e.TimeNs)]; // stable: events of one CPU keep their order
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => SwitchOff();
+
+    /// <summary>Also each event, which nobody can take away while it is on.</summary>
+    private void SwitchOff()
+    {
+        instance.Write("tracing_on", "0"); // before the readers are told: what they find then is all there is
+        foreach ((EventFormat format, EventField[] _, EventField _, EventField _) in formats) File.WriteAllText($"{instance.Path}/events/{format.Name}/enable", "0");
+        lock (gate) stopping = true;
+        foreach (Thread reader in readers) reader.Join();
+        readers.Clear();
     }
 
     private long Overrun(int cpu)

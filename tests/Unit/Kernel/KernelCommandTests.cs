@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using MemcgNative.Bench;
+using MemcgNative.Native;
+using Xunit;
+
+namespace MemcgNative.Tests.Unit;
+
+public sealed class KernelCommandTests
+{
+    [Theory]
+    [InlineData("conform no-such-file", "no-such-file: no such file, and no scenario of this program")]
+    [InlineData("conform move-tusk", "move-tusk: no such file, and no scenario of this program; did you mean 'move-task.memcg'?")]
+    [InlineData("conform --random many", "--random: 'many' is not a number of scenarios from 1 to 1000000")]
+    [InlineData("conform --random 3 pipes", "--random: makes its own scenarios; leave the files out")]
+    [InlineData("conform --on moon", "--on: 'moon' is not one of port, kernel")]
+    [InlineData("conform --show nothing", "--show: no scenario 'nothing'")]
+    [InlineData("replay", "replay: which file? See: memcgnative replay --help")]
+    [InlineData("replay /nowhere.mtrace", "/nowhere.mtrace: cannot be read")]
+    [InlineData("record", "record: which command? See: memcgnative record --help")]
+    [InlineData("record -o /no/such/folder/x -- true", "--out: the folder /no/such/folder is not there")]
+    [InlineData("kernel", "which command? probe, compare. See: memcgnative kernel --help")]
+    [InlineData("kernel prob", "unknown command 'prob'; did you mean 'probe'?")]
+    [InlineData("kernel compare /nowhere.json", "/nowhere.json: cannot be read")]
+    [InlineData("kernel probe --reps 0", "--reps: '0' is not a number from 1 to 1000")]
+    public void What_is_wrong_is_one_line_and_exit_2(string line, string begin)
+    {
+        CliBox.Answer answer = CliBox.Run(CliBox.Split(line));
+        Assert.Equal(ExitCode.Usage, answer.Code);
+        Assert.StartsWith("memcgnative: " + begin, answer.Error, StringComparison.Ordinal);
+        Assert.Equal("", answer.Out);
+        Assert.Single(answer.Error.TrimEnd().Split('\n'));
+    }
+
+    [Fact]
+    public void The_language_is_printed_with_every_verb_and_key()
+    {
+        string text = CliBox.Run("conform", "--language").Out;
+        Assert.All(ScriptGrammar.Verbs, v => Assert.Contains(v.Form, text, StringComparison.Ordinal));
+        Assert.All(ScriptGrammar.Keys, k => Assert.Contains(k.What, text, StringComparison.Ordinal));
+        Assert.Equal(ScenarioFiles.Text("pipes.memcg"), CliBox.Run("conform", "--show", "pipes").Out);
+    }
+
+    [Fact]
+    public void The_table_sets_two_eras_side_by_side()
+    {
+        CliBox.Answer answer = CliBox.Run("conform", "oracle-o2-two-groups", "-M", "3.19", "-M", "6.18", "--diff", "-q");
+        Assert.Equal(0, answer.Code);
+        Assert.Contains("port 3.19", answer.Out, StringComparison.Ordinal);
+        Assert.Contains("stock 64 x 1 CPU(s) x 1 group(s)", answer.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Curves_come_from_probe_sweep_will_it_scale_and_lkp_and_are_set_against_themselves()
+    {
+        string folder = Directory.CreateTempSubdirectory("memcgnative-curves-").FullName;
+        try
+        {
+            string Write(string name, string text)
+            {
+                string path = Path.Combine(folder, name);
+                File.WriteAllText(path, text);
+                return path;
+            }
+            string probe = Write("probe.json", """{"series":[{"loop":"fault","place":"here","cpus":1,"median_ops_per_s":100,"spread_pct":1},"""
+                + """{"loop":"fault","place":"here","cpus":2,"median_ops_per_s":190,"spread_pct":1},"""
+                + """{"loop":"fault","place":"depth 1","cpus":1,"median_ops_per_s":90,"spread_pct":1},"""
+                + """{"loop":"fault","place":"depth 1","cpus":2,"median_ops_per_s":189,"spread_pct":1}]}""");
+            string sweep = Write("sweep.json",
+                """{"points":[{"workload":"fault","model":"3.19","threads":1,"throughput_ops_per_s":{"median":7}},"""
+                + """{"workload":"fault","model":"3.19","threads":2,"throughput_ops_per_s":{"median":14}}]}""");
+            string csv = Write("page_fault2.csv", "tasks,processes,processes_idle,threads,threads_idle,linear\n0,0,100,0,100,0\n1,50,1,40,1,50\n2,90,1,60,1,100\n");
+            string lkp = Write("stats.json", """{"will-it-scale.1.processes":[10,12,11],"will-it-scale.2.processes":[20],"other":3}""");
+            CliBox.Answer answer = CliBox.Run("kernel", "compare", sweep, probe, "--import", csv, "--import", lkp);
+            Assert.Equal(0, answer.Code);
+            Assert.Contains("Shapes, not speeds", answer.Out, StringComparison.Ordinal);
+            Assert.Matches(@"port 3\.19 +fault +1\.00 +2\.00", answer.Out);
+            Assert.Matches(@"kernel here +fault +1\.00 +1\.90", answer.Out);
+            Assert.Matches(@"will-it-scale processes +page_fault2\.csv +1\.00 +1\.80", answer.Out);
+            Assert.Matches(@"lkp processes +stats\.json +1\.00 +1\.82", answer.Out);
+            Assert.Contains("order of kernel, fault, 1 CPU(s): here (1.00) > depth 1 (0.90)", answer.Out, StringComparison.Ordinal);
+            Assert.Contains("order of kernel, fault, 2 CPU(s): here (1.00) ~ depth 1 (0.99)", answer.Out, StringComparison.Ordinal);
+            Assert.Contains("fit: none, 2 number(s) of CPUs", answer.Out, StringComparison.Ordinal);
+            Assert.DoesNotMatch(@"\d+(\.\d+)? ?(x|times) the kernel", answer.Out);
+            foreach (string bad in (string[])["{", "[]", "", "{\"series\":3}", "tasks,processes\n1,x\n", "{\"points\":[{}]}"])
+                Assert.Equal(ExitCode.Usage, CliBox.Run("kernel", "compare", Write("bad", bad)).Code);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    public void A_command_is_recorded_in_a_group_of_its_own_and_replays()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess, "needs root, tracefs and a writable cgroup hierarchy");
+        string file = Path.Combine(Path.GetTempPath(), $"record-{Guid.NewGuid():N}.mtrace");
+        try
+        {
+            (int code, string _, string error) = KernelScenarioTests.Program("record", "-o", file, "--", "/bin/sh", "-c",
+                "i=0; while [ $i -lt 5 ]; do /bin/ls / >/dev/null; i=$((i+1)); done");
+            Assert.SkipWhen(code == ExitCode.NotHere, error.Trim());
+            Assert.True(code == 0, error);
+            TraceFile trace = TraceFormat.Read(file);
+            Assert.SkipWhen(trace.Header.Lost > 0, "events were lost: this machine is too busy");
+            Assert.True(trace.Events.Count(e => e.Kind == TraceKind.Anon) > 100, "a shell faults more than a hundred pages");
+            ReplayResult result = ReplayCommand.Replay(trace, Accounting.Model.Parse("6.18"), trace.Header.Cpus, TestContext.Current.CancellationToken);
+            Assert.Empty(result.Wrong);
+            Assert.DoesNotContain(ReplayReport.Rows(trace, result), r => !r.Ok);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+}
