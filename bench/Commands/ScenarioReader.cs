@@ -12,6 +12,9 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
     /// <summary>The most a sweep without -d may measure.</summary>
     private static readonly TimeSpan sweepBudget = TimeSpan.FromSeconds(32);
 
+    /// <summary>When such a sweep begins no further repetition: on a busy machine everything takes longer, and a minute was promised.</summary>
+    private static readonly TimeSpan sweepMaxTime = TimeSpan.FromSeconds(45);
+
     /// <summary>Memory that fresh machines may map one after the other when their number is not asked for: 4 GiB, seconds of faulting in.</summary>
     private const long MachinesBudget = 4L << 30;
 
@@ -238,7 +241,8 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
     private Schedule ReadSchedule(int points, long bytes, bool sweep)
     {
         double? until = Get(options.Until) is { } u ? PercentText.Parse("--until", u) : null;
-        TimeSpan? most = Get(options.MaxTime) is { } t ? DurationText.Parse("--max-time", t) : null;
+        bool untold = sweep && Get(options.Duration) is null && Get(options.Reps) is null && until is null;
+        TimeSpan? most = Get(options.MaxTime) is { } t ? DurationText.Parse("--max-time", t) : untold ? sweepMaxTime : null;
         int reps = Get(options.Reps) is { } r ? NumberText.Parse("--reps", r, 1, 1000) : until is null ? DefaultReps : MostReps;
         int machines = parsed.GetValue(options.Machines) is { } m ? NumberText.Parse("--machines", m, 1, reps)
             : from?.Scenario.Machines is { } before ? Math.Min(before, reps)

@@ -11,8 +11,8 @@ namespace MemcgNative.Bench;
 /// <param name="Warmup">Fixed warm-up, or null for until steady.</param>
 /// <param name="Seed">Of the order of points within a round.</param>
 /// <param name="Machines">
-/// Fresh machines the repetitions are spread over. Where memory and stacks happen to lie makes the same design up to 10 % faster or slower for
-/// as long as they lie there (measured: 0.87 to 1.22 between two of one design), so one machine alone cannot tell a design from its luck.
+/// Fresh machines the repetitions are spread over. Where memory and stacks happen to lie makes a design faster or slower for as long as they lie
+/// there (seen: 0.87 to 1.22 between two of one design on a busy machine), so one machine alone cannot tell a design from its luck.
 /// </param>
 /// <param name="Until">End early when every point's interval is within this fraction of its median; null: all repetitions.</param>
 /// <param name="MaxTime">End early after this time.</param>

@@ -42,6 +42,8 @@ internal sealed class Session(Scenario scenario, CliEnvironment environment, Pro
                 foreach (Instance instance in instances) Close(instance);
                 if (runner.Enough || environment.Stop.IsCancellationRequested) break;
             }
+            if (runner!.Enough && runner.RepsDone < scenario.Schedule.Reps)
+                progress.Say($"enough   after {runner.RepsDone} of {scenario.Schedule.Reps} repetitions (--until, --max-time)");
             var result = new ResultBuilder(scenario, before, HostSettings.Read(), clock.Elapsed, clockNs, runner!);
             LineProbeModel? lines = scenario.ProbesLines ? FalseSharing.Measure(scenario.Topology, scenario.Cpus, scenario.Schedule.Seed, environment.Stop) : null;
             PrefetchModel? prefetch = scenario.ProbesPrefetch ? PrefetchProbe.Measure(scenario.Topology, scenario.Cpus, scenario.Schedule.Seed, environment.Stop) : null;
