@@ -7,7 +7,7 @@ root=$(cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")" && pwd)
 wanted=10.0.100
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_CLI_UI_LANGUAGE=en DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
 
-usage='usage: ./build.sh [build | run [COMMAND] [OPTIONS] | test [PROJECT] [OPTIONS] | guest [OPTIONS] [-- COMMAND] | explore | torture | help]'
+usage='usage: ./build.sh [build | run [COMMAND] [OPTIONS] | test [PROJECT] [OPTIONS] | guest [OPTIONS] [-- COMMAND] | windows [PROGRAM.exe] | arm64 [OPTIONS] | icount [OPTIONS] | explore | torture | help]'
 
 help() {
   cat <<END
@@ -21,6 +21,9 @@ $usage
   ./build.sh test Unit --help   one test project, with options of its own
   ./build.sh guest -n 4 -c 2 -- sweep fault -C node:0 -m local,remote
                                 run it in an emulated machine of 4 nodes and 8 CPUs; guest -h tells more
+  ./build.sh windows            publish for Windows and run program and tests under Wine; windows -h tells more
+  ./build.sh arm64              compile for arm64 (Linux, Windows) and run the unit tests in an emulated process; -b only compiles
+  ./build.sh icount             instructions per operation, of the port and of the kernel; icount -h tells more
   ./build.sh explore, torture   the schedule explorer and the torture program, with options of their own
 END
 }
@@ -48,11 +51,11 @@ find_sdk() {
 }
 
 # Says nothing unless the build fails.
-build() { # solution or project
+build() { # solution or project, options
   find_sdk
   local log status=0
   log=$(mktemp)
-  (cd "$root" && dotnet build "$1" -c Release -v quiet -nodeReuse:false) >"$log" 2>&1 || status=$?
+  (cd "$root" && dotnet build "$@" -c Release -v quiet -nodeReuse:false) >"$log" 2>&1 || status=$?
   if [ "$status" != 0 ]; then cat "$log" >&2; fi
   rm -f "$log"
   if [ "$status" != 0 ]; then fail 1 "$1 does not build"; fi
@@ -84,9 +87,11 @@ test_all() {
     local project=$1
     shift
     build "tests/$project/$project.csproj"
+    [ "$project" != Windows ] || publish_for_wine
     exec "$root/artifacts/bin/$project/release/MemcgNative.$project" "$@"
   fi
   build MemcgNative.sln
+  publish_for_wine
   local log status=0
   log=$(mktemp)
   (cd "$root" && dotnet test --solution MemcgNative.sln -c Release --no-build --max-parallel-test-modules 1 "$@") 2>&1 | tee "$log" || status=$?
@@ -123,16 +128,57 @@ guest() {
   exec "$root/tests/Guest/guest.sh" -f "$root/artifacts/bin/Bench/release" "$@"
 }
 
+publish() { # project, runtime identifier
+  local log status=0
+  log=$(mktemp)
+  (cd "$root" && dotnet publish "$1" -c Release -r "$2" --self-contained -v quiet -nodeReuse:false) >"$log" 2>&1 || status=$?
+  if [ "$status" != 0 ]; then cat "$log" >&2; fi
+  rm -f "$log"
+  if [ "$status" != 0 ]; then fail 1 "$1 cannot be published for $2"; fi
+}
+
+# The Windows suite skips where there is no Wine.
+publish_for_wine() {
+  ! "$root/tests/Windows/wine.sh" -q 2>/dev/null || publish tests/Windows/Windows.csproj win-x64
+}
+
+windows() {
+  case ${1-} in
+    '') test_all Windows ;;
+    -[srqh]) exec "$root/tests/Windows/wine.sh" "$1" ;;
+  esac
+  find_sdk
+  publish tests/Windows/Windows.csproj win-x64
+  exec "$root/tests/Windows/wine.sh" -f "$root/artifacts/publish/Windows/release_win-x64" "$@"
+}
+
+# Compiling needs no runtime for arm64; running does, and not every gallery has one.
+arm64() {
+  if [ "${1-}" = -b ]; then
+    build tests/Unit/Unit.csproj -r linux-arm64 --self-contained false -p:UseAppHost=false
+    build bench/Bench.csproj -r win-arm64 --self-contained false -p:UseAppHost=false
+    return
+  fi
+  find_sdk
+  publish tests/Unit/Unit.csproj linux-arm64
+  exec "$root/tests/Unit/arm64.sh" "$root/artifacts/publish/Unit/release_linux-arm64/MemcgNative.Unit" "$@"
+}
+
+icount() {
+  build tests/Guest/Inside/Inside.csproj
+  exec "$root/tests/Guest/icount.sh" -f "$root/artifacts/bin/Inside/release" "$@"
+}
+
 command=${1:-build}
 [ $# = 0 ] || shift
 case $command in
   build) build MemcgNative.sln && echo "built; try: ./memcgnative --help" ;;
   run) run "$@" ;;
-  test)
-    [ "${1-}" = Guest ] && export MEMCGNATIVE_GUEST=1
-    test_all "$@"
-    ;;
+  test) test_all "$@" ;;
   guest) guest "$@" ;;
+  windows) windows "$@" ;;
+  arm64) arm64 "$@" ;;
+  icount) icount "$@" ;;
   explore) part Interleavings explore "$@" ;;
   torture) part Torture torture "$@" ;;
   help | -h | --help) help ;;

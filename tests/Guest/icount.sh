@@ -15,7 +15,7 @@ group, in a child and three levels deep. The same unit for both, and no cache, l
 
   -k KERNEL  one kernel only (both)
   -p         the port only
-  -g         the port only, and its counts become the golden file that ./build.sh test Guest compares with
+  -g         the port only, and its counts become the golden file, tests/Guest/icount.golden
 END
 }
 
