@@ -53,6 +53,7 @@ internal static partial class Matrix
     private static TResult PageCgroup<TCounter, TResult>(Model model, IControllerUser<TResult> user) where TCounter : struct, ICounterDesign => model[Axis.PageCgroup] switch
     {
         "OwnerWord" => Lru<TCounter, OwnerWord, TResult>(model, user),
+        "ObjcgWord" => Lru<TCounter, ObjcgWord, TResult>(model, user),
         "BitSpinlock" => Lru<TCounter, BitSpinlock<BitLock>, TResult>(model, user),
         "BitSpinlockByte" => Lru<TCounter, BitSpinlock<ByteLock>, TResult>(model, user),
         "LocklessRcu" => Lru<TCounter, LocklessRcu<Corrected, PrefetchWrite>, TResult>(model, user),
@@ -108,6 +109,7 @@ internal static partial class Matrix
             "ForceEmpty" => Kmem<TCounter, TPageCgroup, TLru, TUncharge, ForceEmpty, TResult>(model, user),
             "MoveToParent" => Kmem<TCounter, TPageCgroup, TLru, TUncharge, MoveToParent, TResult>(model, user),
             "PinPerPage" => Kmem<TCounter, TPageCgroup, TLru, TUncharge, PinPerPage, TResult>(model, user),
+            "SpliceToParent" => Kmem<TCounter, TPageCgroup, TLru, TUncharge, SpliceToParent, TResult>(model, user),
             var other => throw Unbound(Axis.Residents, other),
         };
 
@@ -121,7 +123,8 @@ internal static partial class Matrix
             "ReparentCachesRef" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, PerGroupCaches<ReparentCachesRef>>>(),
             "ReparentPointerByPage" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, PerGroupCaches<ReparentPointerByPage>>>(),
             "ReparentPointer" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, ReparentPointer>>(),
-            "ObjCgroup" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, ObjCgroup>>(),
+            "ObjCgroup" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, ObjCgroup<OnePerGroup>>>(),
+            "ObjCgroupPerNode" => user.Use<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, ObjCgroup<OnePerNode>>>(),
             var other => throw Unbound(Axis.Kmem, other),
         };
 

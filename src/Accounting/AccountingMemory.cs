@@ -37,6 +37,9 @@ public sealed unsafe class AccountingMemory
     /// <summary>The cache of page_cgroup objects; null where the design has none.</summary>
     public KmemCache? PageCgroups { get; private set; }
 
+    /// <summary>The slab layer, where user pages need it; else null, and the caller builds one if it wants kernel objects.</summary>
+    public Slab? Slab { get; private set; }
+
     /// <summary>The root group.</summary>
     public Memcg* Root => MemcgTree.Root(Tree);
 
@@ -52,6 +55,7 @@ public sealed unsafe class AccountingMemory
             throw new ArgumentOutOfRangeException(nameof(plan), plan.PageCacheBuckets, "the page cache's buckets are no power of two");
         var built = new AccountingMemory(memory, cpus, plan);
         built.Map<TC>(source);
+        if (TC.KmemServesPages) built.Slab = Slab.Build(memory, cpus);
         return built;
     }
 

@@ -67,6 +67,7 @@ public static unsafe class Audit
             charged += MemcgStat.Read(memcg, MemcgStatItem.PgpgIn);
             uncharged += MemcgStat.Read(memcg, MemcgStatItem.PgpgOut);
         }
+        ListLru.Check(cpu, tree, wrong);
         AuditPageCgroup.Check<TC>(cpu, tree, found.Sum(f => f.Pages), wrong);
         if (onLists != listed) wrong.Add($"lru: {onLists} frames have the LRU bit, the lists count {listed}");
         if (!TC.LeavesResidue && AtomicLong.Load(&tree->DeadResidue) is not 0 and var residue) wrong.Add($"{residue} groups were released with pages still counted");

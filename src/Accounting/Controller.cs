@@ -53,6 +53,8 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     /// <inheritdoc/>
     public static long StockedPages(CpuArea* area, Memcg* memcg) => TCounter.StockedPages(area, memcg);
     /// <inheritdoc/>
+    public static bool StockRemembers(CpuArea* area, Memcg* memcg) => TCounter.StockRemembers(area, memcg);
+    /// <inheritdoc/>
     public static long Usage(Memcg* memcg, CounterKind kind) => TCounter.Usage(memcg, kind);
     /// <inheritdoc/>
     public static long Peak(Memcg* memcg, CounterKind kind) => TCounter.Peak(memcg, kind);
@@ -79,10 +81,24 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     public static bool Commit(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon)
     {
         if (!TPageCgroup.Commit<TLru>(cpu, page, memcg, anon)) return false;
-        MemcgStatCpu* stat = Memcg.OnCpu(cpu, memcg);
+        if (TPageCgroup.OwnerMayMove) Rcu.ReadLock(cpu); // until the statistics are written (H7)
+        MemcgStatCpu* stat = Memcg.OnCpu(cpu, Counting(memcg));
         MemcgStatCpu.Add(stat, anon ? MemcgStatItem.Rss : MemcgStatItem.Cache, 1);
         MemcgStatCpu.Add(stat, MemcgStatItem.PgpgIn, 1);
+        if (TPageCgroup.OwnerMayMove) Rcu.ReadUnlock(cpu);
         return true;
+    }
+
+    /// <inheritdoc/>
+    public static bool OwnerMayMove => TPageCgroup.OwnerMayMove;
+
+    /// <inheritdoc/>
+    [MethodImpl(Inline)]
+    public static Memcg* Counting(Memcg* memcg)
+    {
+        if (TPageCgroup.OwnerMayMove)
+            while (Css.StateOf(&memcg->Css) != CssState.Online && !Memcg.IsRoot(memcg)) memcg = Memcg.ParentOf(memcg);
+        return memcg;
     }
 
     /// <inheritdoc/>
@@ -105,7 +121,14 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     /// <inheritdoc/>
     public static bool MoveCharge(in ThisCpu cpu, Page* old, Page* page, bool lrucare)
     {
-        if (!lrucare) return TPageCgroup.MoveCharge<TPageCgroup, TLru>(cpu, old, page);
+        if (TPageCgroup.OwnerMayMove) Rcu.ReadLock(cpu); // (O1): between the two pages
+        bool moved = lrucare ? MoveListed(cpu, old, page) : TPageCgroup.MoveCharge<TPageCgroup, TLru>(cpu, old, page);
+        if (TPageCgroup.OwnerMayMove) Rcu.ReadUnlock(cpu);
+        return moved;
+    }
+
+    private static bool MoveListed(in ThisCpu cpu, Page* old, Page* page)
+    {
         var take = new TakeSwitch<TPageCgroup, TLru>();
         TLru.Rehome<TPageCgroup, TakeSwitch<TPageCgroup, TLru>>(cpu, old, ref take);
         if (take.Owner == null) return false;
@@ -187,8 +210,12 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     public static void OnCacheRemoved(in ThisCpu cpu, Page* page) =>
         TUncharge.OnCacheRemoved<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page);
     /// <inheritdoc/>
-    public static void OnFinalPut(in ThisCpu cpu, Page** pages, int n) =>
+    public static void OnFinalPut(in ThisCpu cpu, Page** pages, int n)
+    {
+        if (TPageCgroup.OwnerMayMove) Rcu.ReadLock(cpu); // (O1): the owner is used until the batch is off its counters
         TUncharge.OnFinalPut<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, pages, n);
+        if (TPageCgroup.OwnerMayMove) Rcu.ReadUnlock(cpu);
+    }
 
     // Kmem
 
@@ -220,6 +247,17 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     /// <inheritdoc/>
     public static Memcg* KmemOwnerOf(SlabCache* cache) => TKmem.OwnerOf(cache);
     /// <inheritdoc/>
+    public static bool KmemServesPages => TKmem.ServesPages;
+    /// <inheritdoc/>
+    [MethodImpl(Inline)]
+    public static Objcg* KmemCurrent(in ThisCpu cpu, Memcg* memcg) => TKmem.Current(cpu, memcg);
+    /// <inheritdoc/>
+    public static Objcg* KmemDetach(in ThisCpu cpu, Memcg* memcg, Memcg* parent, int node) => TKmem.Detach(cpu, memcg, parent, node);
+    /// <inheritdoc/>
+    public static Memcg* KmemOwnerOfObject(in ThisCpu cpu, Page* slab, void* obj) => TKmem.OwnerOfObject(cpu, slab, obj);
+    /// <inheritdoc/>
+    public static Pins Pins => TResidents.Pins;
+    /// <inheritdoc/>
     public static bool LeavesResidue => TKmem.LeavesResidue;
 
     /// <inheritdoc/>
@@ -229,8 +267,12 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     public static void OnSwapCacheDeleted(in ThisCpu cpu, Page* page, SwapEntry entry, bool swapOut) =>
         TUncharge.OnSwapCacheDeleted<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page, entry, swapOut);
     /// <inheritdoc/>
-    public static void OnSwapOut(in ThisCpu cpu, Page* page, SwapEntry entry) =>
+    public static void OnSwapOut(in ThisCpu cpu, Page* page, SwapEntry entry)
+    {
+        if (TPageCgroup.OwnerMayMove) Rcu.ReadLock(cpu); // (O1)
         TUncharge.OnSwapOut<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, page, entry);
+        if (TPageCgroup.OwnerMayMove) Rcu.ReadUnlock(cpu);
+    }
     /// <inheritdoc/>
     public static bool OnMigratePrepare(in ThisCpu cpu, Page* old, Page* page) =>
         TUncharge.OnMigratePrepare<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, old, page);
@@ -259,6 +301,7 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     /// <inheritdoc/>
     public static void OnOffline(in ThisCpu cpu, Memcg* memcg)
     {
+        ListLru.ReparentAll(cpu, memcg); // before owners: whoever finds the parent by an object must find its items there (spec 3.6)
         TKmem.OnOffline<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, memcg);
         TResidents.OnOffline<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, memcg);
     }

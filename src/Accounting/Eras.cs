@@ -111,6 +111,7 @@ public static class Eras
         new(Axis.Stock, "SingleSlot64", "one group per CPU, 64 pages at a time (6.1 to 6.15)"),
         new(Axis.Stock, "SevenSlot64", "seven groups per CPU in one line, 64 pages at a time (6.16)"),
         new(Axis.PageCgroup, "OwnerWord", "one plain word in struct page (3.19)"),
+        new(Axis.PageCgroup, "ObjcgWord", "one plain word in struct page names an obj_cgroup (7.1)"),
         new(Axis.PageCgroup, "BitSpinlock", "a slab object behind a word with a bit lock (2.6.25 to 2.6.27)"),
         new(Axis.PageCgroup, "BitSpinlockByte", "the same, the lock a byte: one exchange instead of a compare-exchange loop"),
         new(Axis.PageCgroup, "LocklessRcu", "a slab object freed by RCU, corrected, prefetchw of the list's line (2008 series)"),
@@ -142,6 +143,7 @@ public static class Eras
         new(Axis.Residents, "ForceEmpty", "uncharged by force, then nobody's (2.6.27)"),
         new(Axis.Residents, "MoveToParent", "become the parent's at offline (2.6.29 to 3.18)"),
         new(Axis.Residents, "PinPerPage", "a css reference per counted page (3.19)"),
+        new(Axis.Residents, "SpliceToParent", "become the parent's in one step per node (7.1)"),
         new(Axis.Kmem, "None", "kernel objects are charged to nobody (nokmem)"),
         new(Axis.Kmem, "PerCachePin", "a copy of each cache per group, which holds the group until it is empty (3.14)"),
         new(Axis.Kmem, "ReparentCaches", "copies become the parent's at offline (2014, not merged)"),
@@ -149,6 +151,7 @@ public static class Eras
         new(Axis.Kmem, "ReparentPointerByPage", "slab pages name a counted pointer to the group (2019, patch 2)"),
         new(Axis.Kmem, "ReparentPointer", "objects name it, caches are shared (2019, whole series)"),
         new(Axis.Kmem, "ObjCgroup", "objects name an obj_cgroup, bytes are stocked per CPU (5.9 to 6.18)"),
+        new(Axis.Kmem, "ObjCgroupPerNode", "the same, one per group and node, user pages name it too (7.1)"),
         new(Axis.LruSwitch, "W1", "the old book's lock held around the switch"),
         new(Axis.LruSwitch, "W2", "store, full fence, wait for the old lock's holder"),
         new(Axis.LruSwitch, "W0", "store only", "the catcher takes the page off the new list under the old lock (B1)"),
@@ -204,12 +207,14 @@ public static class Eras
             ["PageCounter256", "SingleSlot64", "OwnerWord", "LruvecLruBit", "mcs", "AtFinalPut", "PinPerPage", "ObjCgroup"]),
         new("6.18", "Shakeel Butt, Roman Gushchin and many", "2025-11", "multi-memcg percpu charge cache; obj_cgroup", "released",
             ["PageCounter192", "SevenSlot64", "OwnerWord", "LruvecLruBit", "mcs", "AtFinalPut", "PinPerPage", "ObjCgroup"]),
+        new("7.1", "Muchun Song, Qi Zheng", "2026", "Eliminate Dying Memory Cgroup", "released",
+            ["PageCounter192", "SevenSlot64", "ObjcgWord", "LruvecRecheck", "mcs", "AtFinalPut", "SpliceToParent", "ObjCgroupPerNode"]),
     ];
 
     /// <summary>Why the answers of model do not go together, with the cure; null when they do.</summary>
     public static string? WhyNot(Model model)
     {
-        string pc = model[Axis.PageCgroup], lru = model[Axis.Lru], uncharge = model[Axis.Uncharge], residents = model[Axis.Residents];
+        string pc = model[Axis.PageCgroup], lru = model[Axis.Lru], uncharge = model[Axis.Uncharge], residents = model[Axis.Residents], kmem = model[Axis.Kmem];
         bool early = uncharge.StartsWith("AtUnmap", StringComparison.Ordinal), array = pc.StartsWith("FlagArray", StringComparison.Ordinal);
         bool made = pc.StartsWith("BitSpinlock", StringComparison.Ordinal) || pc.StartsWith("LocklessRcu", StringComparison.Ordinal);
         bool bit = lru.StartsWith("Lruvec", StringComparison.Ordinal) || (lru == "Books" && model[Axis.LruSwitch] == "W5");
@@ -229,6 +234,15 @@ public static class Eras
                 + $"because it is taken off later; {pc} does not. Choose page_cgroup=FlagArray16 or lru=TwinListsAsync",
             _ when early && array && residents == "PinPerPage" => $"uncharge={uncharge} needs residents=MoveToParent or ForceEmpty, because an uncharged page stays "
                 + "on its group's list and pins nothing; only they wait until the lists are empty",
+            "ObjcgWord" when kmem != "ObjCgroupPerNode" => $"page_cgroup={pc} needs kmem=ObjCgroupPerNode, because pages name its objcgs; {kmem} has none per node",
+            "ObjcgWord" when residents != "SpliceToParent" =>
+                $"page_cgroup={pc} needs residents=SpliceToParent, because a removed group's pages become its parent's when its objcgs do; {residents} moves or holds single pages",
+            _ when residents == "SpliceToParent" && pc != "ObjcgWord" =>
+                $"residents={residents} needs page_cgroup=ObjcgWord, because all pages of a group change hands by one store; with {pc} each page names its group",
+            _ when residents == "SpliceToParent" && lru != "LruvecRecheck" =>
+                $"residents={residents} needs lru=LruvecRecheck, because lists are joined while others look for their lock; {lru} does not look again",
+            _ when kmem == "ObjCgroupPerNode" && residents != "SpliceToParent" =>
+                $"kmem={kmem} needs residents=SpliceToParent, which switches the objcgs of a node together with its lists; {residents} does not. Choose kmem=ObjCgroup",
             _ => null,
         };
     }

@@ -82,6 +82,8 @@ public unsafe interface IMemoryController
     static abstract void DrainStocks(in ThisCpu cpu, Memcg* root);
     /// <summary>Pages of memcg that the stock of one CPU holds; exact at quiescence.</summary>
     static abstract long StockedPages(CpuArea* area, Memcg* memcg);
+    /// <summary>Does the stock of one CPU remember memcg, with pages or without?</summary>
+    static abstract bool StockRemembers(CpuArea* area, Memcg* memcg);
     /// <summary>Pages charged now.</summary>
     static abstract long Usage(Memcg* memcg, CounterKind kind);
     /// <summary>Most pages ever seen by a charge; racy (S4).</summary>
@@ -109,6 +111,11 @@ public unsafe interface IMemoryController
     static abstract bool TryClear(in ThisCpu cpu, Page* page, UnchargeType type, out Memcg* owner, out ClearedCharge charge);
     /// <summary>The page's owner; used says whether it is charged.</summary>
     static abstract Memcg* OwnerOf(in ThisCpu cpu, Page* page, out bool used);
+
+    /// <summary>May the owner of a charged page change although nobody excludes it? See <see cref="IPageCgroupDesign.OwnerMayMove"/>.</summary>
+    static abstract bool OwnerMayMove { get; }
+    /// <summary>The group whose statistics count what memcg does: itself, or its first ancestor that is not dying; the caller is inside RCU until it has counted (H7).</summary>
+    static abstract Memcg* Counting(Memcg* memcg);
 
     /// <summary>The same for a page that may be on a list already (lrucare); the page is locked.</summary>
     static abstract bool CommitLrucare(in ThisCpu cpu, Page* page, Memcg* memcg, bool anon);
@@ -199,6 +206,16 @@ public unsafe interface IMemoryController
     static abstract void KmemExplain(in ThisCpu cpu, Memcg* memcg, DyingGroup pins);
     /// <summary>Who pays for the slabs of a group's copy.</summary>
     static abstract Memcg* KmemOwnerOf(SlabCache* cache);
+    /// <summary>Do user pages name objcgs, so that the slab layer must be there first?</summary>
+    static abstract bool KmemServesPages { get; }
+    /// <summary>The objcg new objects of memcg point to, with a reference, or null.</summary>
+    static abstract Objcg* KmemCurrent(in ThisCpu cpu, Memcg* memcg);
+    /// <summary>The objcgs of one node become the parent's; the one to be killed comes back.</summary>
+    static abstract Objcg* KmemDetach(in ThisCpu cpu, Memcg* memcg, Memcg* parent, int node);
+    /// <summary>Who pays for a live object; inside RCU; null = nobody.</summary>
+    static abstract Memcg* KmemOwnerOfObject(in ThisCpu cpu, Page* slab, void* obj);
+    /// <summary>What of counted pages holds css references.</summary>
+    static abstract Pins Pins { get; }
     /// <summary>May a dead group's own counter be above 0 when it is released?</summary>
     static abstract bool LeavesResidue { get; }
 

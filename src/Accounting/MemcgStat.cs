@@ -70,4 +70,19 @@ public static unsafe class MemcgStat
             sum += AtomicLong.Load(&MemcgTree.Stat(tree, memcg, cpu)->First + (int)item);
         return sum;
     }
+
+    /// <summary>
+    /// The counts of a group that is offline become its parent's (7.1, v1 items). No CPU counts for it any more (H7). What swap entries record
+    /// stays: they still name it.
+    /// </summary>
+    internal static void MoveToParent(in ThisCpu cpu, Memcg* memcg, Memcg* parent)
+    {
+        for (MemcgStatItem item = 0; (int)item < MemcgStatCpu.Items; item++)
+        {
+            if (item == MemcgStatItem.Swap) continue;
+            long n = Read(memcg, item);
+            MemcgStatCpu.Add(Memcg.OnCpu(in cpu, memcg), item, -n);
+            MemcgStatCpu.Add(Memcg.OnCpu(in cpu, parent), item, n);
+        }
+    }
 }

@@ -27,7 +27,7 @@ public unsafe ref struct PageStat
         if (!TC.CountsPageState) return new PageStat { memcg = null };
         Memcg* owner = TC.OwnerOf(cpu, page, out bool used);
         if (!used) return new PageStat { memcg = null };
-        if (AtomicInt.Load(&owner->Moving) == 0) return new PageStat { memcg = owner }; // (A) pairs with (B) in PageMover.cs
+        if (AtomicInt.Load(&owner->Moving) == 0) return new PageStat { memcg = TC.Counting(owner) }; // (A) pairs with (B) in PageMover.cs
         return BeginSlow<TC>(cpu, page, owner);
     }
 

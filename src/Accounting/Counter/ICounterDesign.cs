@@ -61,6 +61,8 @@ public unsafe interface ICounterDesign
     static abstract void DrainAll<TPin>(in ThisCpu cpu, Memcg* root) where TPin : struct, IChargePin;
     /// <summary>Pages of memcg in one CPU's stock; exact at quiescence.</summary>
     static abstract long StockedPages(CpuArea* area, Memcg* memcg);
+    /// <summary>Does one CPU's stock remember memcg, with pages or without? At quiescence.</summary>
+    static virtual bool StockRemembers(CpuArea* area, Memcg* memcg) => false;
 
     /// <summary>Pages charged.</summary>
     static abstract long Usage(Memcg* memcg, CounterKind kind);
@@ -93,6 +95,8 @@ public unsafe interface IStockDesign
     static abstract bool Holds(CpuArea* area, Memcg* root);
     /// <summary>Pages of memcg in one CPU's stock; exact at quiescence.</summary>
     static abstract long StockedPages(CpuArea* area, Memcg* memcg);
+    /// <summary>Is memcg in one of this CPU's slots? At quiescence.</summary>
+    static abstract bool Remembers(CpuArea* area, Memcg* memcg);
 }
 
 /// <summary>Pages charged at once, as a type, so that the compiler sees a constant.</summary>

@@ -144,6 +144,9 @@ public readonly unsafe struct SevenSlotStock<TBatch> : IStockDesign where TBatch
     }
 
     /// <inheritdoc/>
+    public static bool Remembers(CpuArea* area, Memcg* memcg) => Find(Of(area), memcg) >= 0;
+
+    /// <inheritdoc/>
     public static long StockedPages(CpuArea* area, Memcg* memcg)
     {
         SevenSlotLine* line = Of(area);

@@ -75,6 +75,9 @@ public readonly unsafe struct SingleSlotStock<TBatch> : IStockDesign where TBatc
     }
 
     /// <inheritdoc/>
+    public static bool Remembers(CpuArea* area, Memcg* memcg) => AtomicPtr<Memcg>.Load(&Of(area)->Cached) == memcg;
+
+    /// <inheritdoc/>
     public static long StockedPages(CpuArea* area, Memcg* memcg) =>
         AtomicPtr<Memcg>.Load(&Of(area)->Cached) == memcg ? AtomicInt.Load(&Of(area)->Pages) : 0;
 }

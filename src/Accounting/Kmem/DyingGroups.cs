@@ -17,23 +17,25 @@ public sealed class DyingGroup
     public long Caches { get; internal set; }
     /// <summary>Blocks of kernel pages that hold it.</summary>
     public long KernelPages { get; internal set; }
-    /// <summary>User pages, and pages in stocks, that hold it by the residents' answer; bounded by its counter.</summary>
+    /// <summary>User pages that hold it, where the residents' answer says so; or the mover that has not yet found them all.</summary>
     public long Pages { get; internal set; }
+    /// <summary>Pages in stocks (3.19), or CPUs whose stock remembers it (7.1).</summary>
+    public long Stocks { get; internal set; }
     /// <summary>CPUs whose byte stock remembers it.</summary>
     public long ByteStocks { get; internal set; }
-    /// <summary>Swap entries that record it.</summary>
+    /// <summary>Swap entries that record it by its id: here, as in Linux, the only users of an id that outlive the group.</summary>
     public long SwapEntries { get; internal set; }
     /// <summary>Removed children that are not freed yet; each holds its parent.</summary>
     public long Children { get; internal set; }
-    /// <summary>References nobody above accounts for: ids, or callbacks still to run.</summary>
-    public long Other => References - Caches - KernelPages - Pages - ByteStocks - SwapEntries - Children;
+    /// <summary>References nobody above accounts for: callbacks still to run, or a leak.</summary>
+    public long Other => References - Caches - KernelPages - Pages - Stocks - ByteStocks - SwapEntries - Children;
 
     /// <summary>One line.</summary>
     public override string ToString()
     {
         (long Count, string What)[] pins =
         [
-            (Caches, "caches"), (KernelPages, "kernel blocks"), (Pages, "pages"), (ByteStocks, "byte stocks"),
+            (Caches, "caches"), (KernelPages, "kernel blocks"), (Pages, "pages"), (Stocks, "stocks"), (ByteStocks, "byte stocks"),
             (SwapEntries, "swap entries"), (Children, "dying children"), (Other, "other"),
         ];
         string held = string.Join(", ", pins.Where(p => p.Count != 0).Select(p => string.Create(CultureInfo.InvariantCulture, $"{p.Count} {p.What}")));
@@ -64,13 +66,20 @@ public static unsafe class DyingGroups
             var group = new DyingGroup { Id = id, State = state, Children = children[id] };
             group.References = state == CssState.Released ? 0 : PerCpuRef.CountAtRest(in cpu, &memcg->Css.Ref);
             TC.KmemExplain(in cpu, memcg, group);
-            for (int i = 0; i < Guarded<int>.Get(&cpu.Table->Count); i++) userPages[id] += TC.StockedPages(CpuTable.Area(cpu.Table, i), memcg);
-            group.Pages = Math.Clamp(userPages[id], 0, Math.Max(0, group.Other));
-            group.SwapEntries = Math.Clamp(MemcgStat.Read(memcg, MemcgStatItem.Swap), 0, Math.Max(0, group.Other));
+            group.SwapEntries = MemcgStat.Read(memcg, MemcgStatItem.Swap);
+            group.Pages = TC.Pins == Pins.Pages ? userPages[id] : AtomicInt.Load(&memcg->Moving);
+            for (int i = 0; i < Guarded<int>.Get(&cpu.Table->Count); i++) group.Stocks += Stocked<TC>(CpuTable.Area(cpu.Table, i), memcg);
             found.Add(group);
         }
         return found;
     }
+
+    private static long Stocked<TC>(CpuArea* area, Memcg* memcg) where TC : struct, IMemoryController => TC.Pins switch
+    {
+        Pins.Pages => TC.StockedPages(area, memcg),
+        Pins.Stocks => TC.StockRemembers(area, memcg) ? 1 : 0,
+        _ => 0,
+    };
 
     /// <summary>The same in one line per kind of pin, for a report.</summary>
     public static IReadOnlyDictionary<string, long> Breakdown(IEnumerable<DyingGroup> groups)
@@ -78,8 +87,8 @@ public static unsafe class DyingGroups
         Dictionary<string, long> by = [];
         foreach (DyingGroup g in groups)
         {
-            string pin = g.Caches > 0 ? "cache" : g.KernelPages > 0 ? "kernel page" : g.Pages > 0 ? "page" : g.ByteStocks > 0 ? "byte stock"
-                : g.SwapEntries > 0 ? "swap entry" : g.Children > 0 ? "dying child" : g.Other > 0 ? "other" : "grace period";
+            string pin = g.Caches > 0 ? "cache" : g.KernelPages > 0 ? "kernel page" : g.Pages > 0 ? "page" : g.SwapEntries > 0 ? "swap entry"
+                : g.Stocks > 0 ? "stock" : g.ByteStocks > 0 ? "byte stock" : g.Children > 0 ? "dying child" : g.Other > 0 ? "other" : "grace period";
             by[pin] = by.GetValueOrDefault(pin) + 1;
         }
         return by;

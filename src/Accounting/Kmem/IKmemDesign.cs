@@ -16,6 +16,9 @@ public unsafe interface IKmemDesign
     /// <summary>True when what was charged through a group may be uncharged through its parent, so that a dead group's own counter need not be 0 (E6).</summary>
     static virtual bool LeavesResidue => false;
 
+    /// <summary>Do user pages name this design's objcgs? Then every group has them, and the slab layer is there before the first group.</summary>
+    static virtual bool ServesPages => false;
+
     // Life
 
     /// <summary>Prepares a new group's state; parent is null for the root.</summary>
@@ -47,6 +50,13 @@ public unsafe interface IKmemDesign
     static virtual void OnSlabRelease<TC>(in ThisCpu cpu, SlabCache* cache, Page* slab) where TC : struct, IMemoryController { }
     /// <summary>The last slab of a dying cache is gone: it leaves whatever lists the design keeps. Under the slab mutex.</summary>
     static virtual void OnCacheGone(in ThisCpu cpu, SlabCache* cache) { }
+
+    /// <summary>The objcg that new objects and blocks of memcg point to, with a reference; null where nobody pays.</summary>
+    static virtual Objcg* Current(in ThisCpu cpu, Memcg* memcg) => Objcg.Get(in cpu, memcg);
+    /// <summary>The objcgs of one node become the parent's while both groups' list locks are held; the active one comes back, to be killed (7.1).</summary>
+    static virtual Objcg* Detach(in ThisCpu cpu, Memcg* memcg, Memcg* parent, int node) => null;
+    /// <summary>Who pays for a live object now; the caller is inside RCU. Null: nobody, so the root.</summary>
+    static virtual Memcg* OwnerOfObject(in ThisCpu cpu, Page* slab, void* obj) => null;
 
     // Stocks and books
 

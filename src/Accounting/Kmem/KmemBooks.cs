@@ -92,7 +92,7 @@ public sealed unsafe class KmemBooks
     }
 
     /// <summary>Designs that charge objects: every slot of every vector; stocks; residues; then each owner's bytes must be whole pages (I2, I13).</summary>
-    public void CountObjects(in ThisCpu cpu, bool residueInGroup)
+    public void CountObjects(in ThisCpu cpu, bool residueInGroup, bool perNode = false)
     {
         MemMap* map = MemMap.Of(in cpu);
         for (long pfn = 0; pfn < Guarded<long>.Get(&map->Count); pfn++)
@@ -100,6 +100,7 @@ public sealed unsafe class KmemBooks
             Page* page = MemMap.PageOf(map, new Pfn(pfn));
             long word = AtomicLong.Load(&page->Memcg);
             if ((word & KmemWord.Vector) != 0) CountVector(pfn, page, KmemWord.Target<GuardedPtr<Objcg>>(word));
+            else if (perNode && word != 0 && (word & KmemWord.Owner) == 0) references[(nint)word] = references.GetValueOrDefault((nint)word) + 1; // a user page
             if ((word & KmemWord.Owner) != 0) CountObject(KmemWord.Target<Objcg>(word), Kmalloc.OrderOf(page).Pages << MemMap.FrameShift, $"block at pfn {pfn}");
         }
         for (int i = 0; i < Guarded<int>.Get(&cpu.Table->Count); i++)
@@ -117,12 +118,19 @@ public sealed unsafe class KmemBooks
             if (Css.StateOf(&memcg->Css) is CssState.Free or CssState.Released) continue;
             MemcgKmem* kmem = MemcgKmem.Of(memcg);
             bytes[id] += AtomicInt.Load(&kmem->Residue);
-            Objcg* active = AtomicPtr<Objcg>.Load(&kmem->Objcg);
-            if (active != null) CheckObjcg(in cpu, active, memcg, residueInGroup, isActive: true);
-            if (active != null && Css.StateOf(&memcg->Css) == CssState.Offline) wrong.Add($"kmem: offline group {id} still hands out its objcg (I10)");
-            for (ListHead* at = IntrusiveList.First(&kmem->Owned); at != &kmem->Owned; at = IntrusiveList.NextOf(at))
-                if (Objcg.OfList(at) != active) CheckObjcg(in cpu, Objcg.OfList(at), memcg, residueInGroup, isActive: false);
+            CheckOwned(in cpu, memcg, &kmem->Objcg, &kmem->Owned, residueInGroup);
+            for (int node = 0; perNode && node < Guarded<int>.Get(&tree->Nodes); node++)
+                CheckOwned(in cpu, memcg, &NodeObjcg.Of(memcg, node)->Active, &NodeObjcg.Of(memcg, node)->Owned, residueInGroup);
         }
+    }
+
+    private void CheckOwned(in ThisCpu cpu, Memcg* memcg, AtomicPtr<Objcg>* word, ListHead* owned, bool residueInGroup)
+    {
+        Objcg* active = AtomicPtr<Objcg>.Load(word);
+        if (active != null) CheckObjcg(in cpu, active, memcg, residueInGroup, isActive: true);
+        if (active != null && Css.StateOf(&memcg->Css) == CssState.Offline) wrong.Add($"kmem: offline group {Guarded<int>.Get(&memcg->Id)} still hands out its objcg (I10)");
+        for (ListHead* at = IntrusiveList.First(owned); at != owned; at = IntrusiveList.NextOf(at))
+            if (Objcg.OfList(at) != active) CheckObjcg(in cpu, Objcg.OfList(at), memcg, residueInGroup, isActive: false);
     }
 
     private void CountVector(long pfn, Page* slab, GuardedPtr<Objcg>* vector)

@@ -15,37 +15,136 @@ namespace MemcgNative.Accounting;
 //   reparent           - (J)       - (J)      lock       lock      lock: objcg_lock, a leaf (E9)
 //   release            -           -          lock       lock
 //
+// 6.18 has one objcg per group; 7.1 one per group and node, because user pages name it too and move node by node, with their lists.
+//
 // (J1) a reader loads the owner inside RCU and tries a css reference; (J2) reparent stores the new owner before any reference of the old
 // one is put (kill, drains), so a failed try means the new owner is visible or about to be (D8).
 //
 // Differs from Linux: no task-cached objcg (6.7), so no update bit (E10, E11); uncharge does not refill the page stock; statistics of
 // bytes are not kept. The list node and the RCU head are separate words (E5).
 
-/// <summary>Objects name their owner through a counted pointer; caches are shared; bytes are stocked per CPU. Linux: obj_cgroup, form of 6.18.</summary>
-[PatchSeries("Roman Gushchin", "2020-06-23", "The new cgroup slab memory controller", "merged in 5.9 (bf4f059954dc); own lock 5.17; form of 6.18")]
-public readonly unsafe struct ObjCgroup : IKmemDesign
+/// <summary>How many objcgs a group has, and who switches them when it goes.</summary>
+public unsafe interface IObjcgForm
 {
-    private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
-    // objcg_lock is substrate: nobody on a hot path takes it.
-    private static LockWord* LockOf(in ThisCpu cpu) => &SlabState.Of(in cpu)->ObjcgLock;
+    /// <summary>Name users choose it by.</summary>
+    static abstract string Name { get; }
+    /// <summary>User pages name the objcg too, so every group needs one, whether or not kernel objects are ever asked for.</summary>
+    static virtual bool ServesPages => false;
+    /// <summary>Prepares what a group has per node.</summary>
+    static virtual void InitMemcgNode(MemcgNode* memcgNode) { }
+    /// <summary>Gives a new group its objcgs; false when there is no memory.</summary>
+    static abstract bool OnOnline(in ThisCpu cpu, Memcg* memcg, delegate*<in ThisCpu, PerCpuRef*, void> release);
+    /// <summary>The objcg for a new object, with a reference; null at the root.</summary>
+    static abstract Objcg* Current(in ThisCpu cpu, Memcg* memcg);
+    /// <summary>The objcgs become the parent's, unless the residents' answer does it (<see cref="Detach"/>).</summary>
+    static abstract void OnOffline(in ThisCpu cpu, Memcg* memcg, Memcg* parent);
+    /// <summary>Those of one node become the parent's; the lists of that node are locked. The one to be killed comes back.</summary>
+    static virtual Objcg* Detach(in ThisCpu cpu, Memcg* memcg, Memcg* parent, int node) => null;
+}
 
+/// <summary>One objcg per group: 5.9 to 7.0, in the form of 6.18.</summary>
+public readonly unsafe struct OnePerGroup : IObjcgForm
+{
     /// <inheritdoc/>
     public static string Name => "ObjCgroup";
+
+    /// <inheritdoc/>
+    public static bool OnOnline(in ThisCpu cpu, Memcg* memcg, delegate*<in ThisCpu, PerCpuRef*, void> release)
+    {
+        Objcg* objcg = Objcg.Create(in cpu, memcg, release);
+        AtomicPtr<Objcg>.Store(&MemcgKmem.Of(memcg)->Objcg, objcg);
+        return objcg != null;
+    }
+
+    /// <inheritdoc/>
+    public static Objcg* Current(in ThisCpu cpu, Memcg* memcg) => Objcg.Get(in cpu, memcg);
+
+    /// <inheritdoc/>
+    public static void OnOffline(in ThisCpu cpu, Memcg* memcg, Memcg* parent)
+    {
+        MemcgKmem* kmem = MemcgKmem.Of(memcg);
+        Objcg* active = Objcg.Reparent(in cpu, &kmem->Objcg, &kmem->Owned, &MemcgKmem.Of(parent)->Owned, parent);
+        PerCpuRef.Kill(in cpu, &active->Ref);
+    }
+}
+
+/// <summary>
+/// One objcg per group and node, for objects the one of this CPU's node: 7.1. Siblings of one group take turns in a CPU's byte stock, which
+/// remembers one objcg (spec 3.11); on a machine of one node nothing of that shows.
+/// </summary>
+[PatchSeries("Qi Zheng, Muchun Song", "2026", "Eliminate Dying Memory Cgroup (obj_cgroup per node, 01b9da291c49)", "merged in 7.1")]
+public readonly unsafe struct OnePerNode : IObjcgForm
+{
+    /// <inheritdoc/>
+    public static string Name => "ObjCgroupPerNode";
+    /// <inheritdoc/>
+    public static bool ServesPages => true;
+    /// <inheritdoc/>
+    public static void InitMemcgNode(MemcgNode* memcgNode) => NodeObjcg.Init(memcgNode);
+
+    /// <inheritdoc/>
+    public static bool OnOnline(in ThisCpu cpu, Memcg* memcg, delegate*<in ThisCpu, PerCpuRef*, void> release)
+    {
+        int nodes = Guarded<int>.Get(&Memcg.TreeOf(memcg)->Nodes);
+        for (int node = 0; node < nodes; node++)
+        {
+            Objcg* objcg = Objcg.Create(in cpu, memcg, release);
+            AtomicPtr<Objcg>.Store(&NodeObjcg.Of(memcg, node)->Active, objcg);
+            if (objcg != null) continue;
+            while (--node >= 0) Objcg.Discard(in cpu, AtomicPtr<Objcg>.Exchange(&NodeObjcg.Of(memcg, node)->Active, null));
+            return false;
+        }
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public static Objcg* Current(in ThisCpu cpu, Memcg* memcg)
+    {
+        Objcg* objcg = Objcg.GetOnNode(in cpu, memcg, Guarded<int>.Get(&GuardedPtr<Node>.Get(&AllocatorCpu.Of(in cpu)->HomeNode)->Index));
+        if (Guarded<int>.Get(&objcg->IsRoot) == 0) return objcg;
+        PerCpuRef.Put(in cpu, &objcg->Ref);
+        return null;
+    }
+
+    /// <inheritdoc/>
+    public static void OnOffline(in ThisCpu cpu, Memcg* memcg, Memcg* parent) { }
+
+    /// <inheritdoc/>
+    public static Objcg* Detach(in ThisCpu cpu, Memcg* memcg, Memcg* parent, int node)
+    {
+        NodeObjcg* own = NodeObjcg.Of(memcg, node);
+        return Objcg.Reparent(in cpu, &own->Active, &own->Owned, &NodeObjcg.Of(parent, node)->Owned, parent);
+    }
+}
+
+/// <summary>Objects name their owner through a counted pointer; caches are shared; bytes are stocked per CPU. Linux: obj_cgroup.</summary>
+[PatchSeries("Roman Gushchin", "2020-06-23", "The new cgroup slab memory controller", "merged in 5.9 (bf4f059954dc); own lock 5.17; form of 6.18")]
+public readonly unsafe struct ObjCgroup<TForm> : IKmemDesign where TForm : struct, IObjcgForm
+{
+    private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
+
+    /// <inheritdoc/>
+    public static string Name => TForm.Name;
     /// <inheritdoc/>
     public static bool LeavesResidue => true;
     /// <inheritdoc/>
+    public static bool ServesPages => TForm.ServesPages;
+    /// <inheritdoc/>
     public static void InitMemcg(Memcg* memcg, Memcg* parent) => MemcgKmem.Init(memcg);
+    /// <inheritdoc/>
+    public static void InitMemcgNode(MemcgNode* memcgNode) => TForm.InitMemcgNode(memcgNode);
+
     /// <inheritdoc/>
     public static void InitCpu<TC>(CpuArea* area) where TC : struct, IMemoryController => ByteStock.Init(area, &ByteStock.DrainOnOwner<ObjcgBytes<TC>>);
 
     /// <inheritdoc/>
-    public static bool OnOnline<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController
-    {
-        if (SlabState.Of(in cpu) == null) return true;
-        Objcg* objcg = Objcg.Create(in cpu, memcg, &Release<TC>);
-        AtomicPtr<Objcg>.Store(&MemcgKmem.Of(memcg)->Objcg, objcg);
-        return objcg != null;
-    }
+    public static bool OnOnline<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController =>
+        SlabState.Of(in cpu) == null || TForm.OnOnline(in cpu, memcg, &Release<TC>);
+    /// <inheritdoc/>
+    [MethodImpl(Inline)]
+    public static Objcg* Current(in ThisCpu cpu, Memcg* memcg) => TForm.Current(in cpu, memcg);
+    /// <inheritdoc/>
+    public static Objcg* Detach(in ThisCpu cpu, Memcg* memcg, Memcg* parent, int node) => TForm.Detach(in cpu, memcg, parent, node);
 
     /// <inheritdoc/>
     [MethodImpl(Inline)]
@@ -59,6 +158,9 @@ public readonly unsafe struct ObjCgroup : IKmemDesign
     [MethodImpl(Inline)]
     public static void Free<TC>(in ThisCpu cpu, Page* slab, void* obj) where TC : struct, IMemoryController =>
         ObjectCharge<ObjcgBytes<TC>, TC>.Free(in cpu, slab, obj);
+
+    /// <inheritdoc/>
+    public static Memcg* OwnerOfObject(in ThisCpu cpu, Page* slab, void* obj) => ObjectOwner.Of(in cpu, slab, obj);
 
     /// <inheritdoc/>
     public static void OnSlabRelease<TC>(in ThisCpu cpu, SlabCache* cache, Page* slab) where TC : struct, IMemoryController =>
@@ -80,16 +182,7 @@ public readonly unsafe struct ObjCgroup : IKmemDesign
     {
         if (SlabState.Of(in cpu) == null) return;
         Memcg* parent = Memcg.ParentOf(memcg);
-        MemcgKmem* kmem = MemcgKmem.Of(memcg);
-        TestAndSetLock.Acquire(in cpu, LockOf(in cpu));
-        Objcg* active = AtomicPtr<Objcg>.Exchange(&kmem->Objcg, null);
-        IntrusiveList.Add(&kmem->Owned, &active->List);
-        Guarded<int>.Set(&active->Listed, 1);
-        for (ListHead* at = IntrusiveList.First(&kmem->Owned); at != &kmem->Owned; at = IntrusiveList.NextOf(at))
-            AtomicPtr<Memcg>.Store(&Objcg.OfList(at)->Memcg, parent); // (J2) pairs with (J1) in Objcg.cs
-        IntrusiveList.Splice(&MemcgKmem.Of(parent)->Owned, &kmem->Owned);
-        TestAndSetLock.Release(in cpu, LockOf(in cpu));
-        PerCpuRef.Kill(in cpu, &active->Ref);
+        TForm.OnOffline(in cpu, memcg, parent);
         DrainStocks<TC>(in cpu, parent); // a stocked objcg is the parent's by now
     }
 
@@ -100,14 +193,10 @@ public readonly unsafe struct ObjCgroup : IKmemDesign
         int bytes = AtomicInt.Load(&objcg->Residue);
         if ((bytes & (MemMap.FrameBytes - 1)) != 0) Bug.Fail("objcg: released with a part of a page charged, bytes", bytes);
         if (bytes != 0) Objcg.UnchargePages<TC>(in cpu, objcg, bytes >> MemMap.FrameShift);
-        TestAndSetLock.Acquire(in cpu, LockOf(in cpu));
-        IntrusiveList.Remove(&objcg->List);
-        Guarded<int>.Set(&objcg->Listed, 0);
-        TestAndSetLock.Release(in cpu, LockOf(in cpu));
-        Objcg.FreeRcu(in cpu, objcg);
+        Objcg.Unlink(in cpu, objcg);
     }
 
     /// <inheritdoc/>
-    public static void Count<TC>(in ThisCpu cpu, KmemBooks books) where TC : struct, IMemoryController => books.CountObjects(in cpu, residueInGroup: false);
-
+    public static void Count<TC>(in ThisCpu cpu, KmemBooks books) where TC : struct, IMemoryController =>
+        books.CountObjects(in cpu, residueInGroup: false, perNode: TForm.ServesPages);
 }

@@ -11,7 +11,7 @@ public static unsafe class ObjectCharge<TOwner, TC> where TOwner : struct, IByte
     /// <summary>Makes memcg, or the nearest ancestor that is online, pay for obj; refused, obj is freed and null comes back. The root's objects are free of charge.</summary>
     public static void* Charge(in ThisCpu cpu, SlabCache* cache, void* obj, Memcg* memcg, Gfp gfp)
     {
-        Objcg* objcg = Objcg.Get(in cpu, memcg); // put by Free, or below
+        Objcg* objcg = TC.KmemCurrent(in cpu, memcg); // put by Free, or below
         if (objcg == null) return obj;
         KmemCacheState* state = SlabCache.StateOf(cache);
         Page* slab = MemMap.PageOfAddress(MemMap.Of(in cpu), obj);
@@ -60,13 +60,25 @@ public static unsafe class ObjectCharge<TOwner, TC> where TOwner : struct, IByte
     }
 }
 
+/// <summary>From an object of a shared cache to its group. Linux: mem_cgroup_from_slab_obj.</summary>
+public static unsafe class ObjectOwner
+{
+    /// <summary>Who pays for a live object, or null; the caller is inside RCU.</summary>
+    public static Memcg* Of(in ThisCpu cpu, Page* slab, void* obj)
+    {
+        GuardedPtr<Objcg>* slot = ObjVector.Find(in cpu, KmemCacheState.Of(slab), slab, obj);
+        Objcg* objcg = slot == null ? null : GuardedPtr<Objcg>.Get(slot);
+        return objcg == null ? null : AtomicPtr<Memcg>.Load(&objcg->Memcg);
+    }
+}
+
 /// <summary>Whole blocks that name their owner in their own word: large kmalloc, pipe buffers, stacks. Linux: __memcg_kmem_charge_page, 5.13.</summary>
 public static unsafe class OwnedPages<TC> where TC : struct, IMemoryController
 {
     /// <summary>Charges the block to memcg's objcg.</summary>
     public static bool TryCharge(in ThisCpu cpu, Page* page, Order order, Memcg* memcg, Gfp gfp)
     {
-        Objcg* objcg = Objcg.Get(in cpu, memcg); // put by Uncharge, or below
+        Objcg* objcg = TC.KmemCurrent(in cpu, memcg); // put by Uncharge, or below
         if (objcg == null) return true;
         if (!Objcg.TryChargePages<TC>(in cpu, objcg, (int)order.Pages, gfp))
         {

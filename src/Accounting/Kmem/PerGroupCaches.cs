@@ -150,6 +150,13 @@ public readonly unsafe struct PerGroupCaches<TOwner> : IKmemDesign where TOwner 
     public static Memcg* OwnerOf(SlabCache* cache) => TOwner.OwnerOf(cache);
 
     /// <inheritdoc/>
+    public static Memcg* OwnerOfObject(in ThisCpu cpu, Page* slab, void* obj)
+    {
+        SlabCache* cache = SlabCache.Of(KmemCacheState.Of(slab));
+        return SlabCache.RootOf(cache) == null ? null : TOwner.OwnerOf(cache);
+    }
+
+    /// <inheritdoc/>
     public static void Explain(in ThisCpu cpu, Memcg* memcg, DyingGroup pins)
     {
         if (!TOwner.PinsCss) return;

@@ -149,6 +149,9 @@ public readonly unsafe struct ReparentPointer : IKmemDesign
     public static void Free<TC>(in ThisCpu cpu, Page* slab, void* obj) where TC : struct, IMemoryController =>
         ObjectCharge<GroupBytes<TC>, TC>.Free(in cpu, slab, obj);
     /// <inheritdoc/>
+    public static Memcg* OwnerOfObject(in ThisCpu cpu, Page* slab, void* obj) => ObjectOwner.Of(in cpu, slab, obj);
+
+    /// <inheritdoc/>
     public static void OnSlabRelease<TC>(in ThisCpu cpu, SlabCache* cache, Page* slab) where TC : struct, IMemoryController =>
         ObjVector.Release(in cpu, SlabCache.StateOf(cache), slab);
     /// <inheritdoc/>

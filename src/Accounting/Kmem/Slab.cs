@@ -28,6 +28,7 @@ public sealed unsafe class Slab
         TestAndSetLock.Init(&state->ObjcgLock);
         IntrusiveList.Init(&state->Caches);
         IntrusiveList.Init(&state->Queue);
+        IntrusiveList.Init(&state->ListLrus);
         Guarded<long>.Set(&state->NextSerial, 1);
         GuardedPtr<AllocatorState>.Set(&state->Allocator, memory.State);
         Guarded<int>.Set(&state->Cpus, cpus.Count);
@@ -70,6 +71,14 @@ public sealed unsafe class Slab
         for (int turn = 0; turn < 2; turn++)
             for (ListHead* at = IntrusiveList.First(&slab->Caches); at != &slab->Caches; at = IntrusiveList.NextOf(at))
                 KmemCache<SlabHook<TC>>.DrainLocal(in cpu, SlabCache.StateOf(SlabCache.OfAll(at)));
+    }
+
+    /// <summary>Everything this CPU keeps goes back to the page allocator's pools; the first CPU also closes the layer. When no group is left but the root.</summary>
+    public static void Retire<TC>(in ThisCpu cpu) where TC : struct, IMemoryController
+    {
+        if (cpu.Index == 0) Close(in cpu);
+        DrainLocal<TC>(in cpu);
+        PageAllocator.DrainLocal(in cpu);
     }
 
     /// <summary>Frees what kmalloc's own caches keep for copies, when there are none: the last step before all pages must be back. No group is left.</summary>

@@ -25,6 +25,9 @@ public unsafe struct SlabState
     /// <summary>I: number of CPUs.</summary>
     [FieldOffset(44)] public Guarded<int> Cpus;
 
+    /// <summary>L: under <see cref="Mutex"/>: every list_lru.</summary>
+    [FieldOffset(48)] public ListHead ListLrus;
+
     /// <summary>L: guards the creation queue; test of a dying root and enqueueing are one step under it (D18). Taken inside <see cref="Mutex"/>.</summary>
     [FieldOffset(128)] public LockWord QueueLock;
     /// <summary>L: under <see cref="QueueLock"/>: caches to be created.</summary>

@@ -13,6 +13,11 @@ public unsafe partial interface IPageCgroupDesign
     static abstract int MetadataBytes { get; }
     /// <summary>Must the owner word be clear when the frame goes back to the allocator? Before 3.19 uncharge left it in place.</summary>
     static abstract bool WordClearAtFree { get; }
+    /// <summary>
+    /// May the owner of a charged page change while nobody excludes it (7.1)? Then whoever asks for it stays inside RCU until it is done with the
+    /// answer, statistics of a dying group are its first living ancestor's, and pages the root inherited are on the root's counter.
+    /// </summary>
+    static virtual bool OwnerMayMove => false;
 
     /// <summary>Prepares a new group's state.</summary>
     static abstract void InitMemcg(Memcg* memcg);

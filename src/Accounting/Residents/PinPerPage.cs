@@ -18,6 +18,8 @@ public readonly unsafe struct PinPerPage : IResidentsDesign
 
     /// <inheritdoc/>
     public static string Name => "PinPerPage";
+    /// <inheritdoc/>
+    public static Pins Pins => Pins.Pages;
 
     /// <inheritdoc/>
     public static void InitMemcg(Memcg* memcg) { }

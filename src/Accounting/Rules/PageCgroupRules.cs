@@ -20,9 +20,13 @@ internal static unsafe class PageCgroupRules
         (nameof(NothingLeaks), "After 2000 pages nothing is left: objects, references, groups"),
     ];
 
-    public static string? Check<TPc>(string rule) where TPc : struct, IPageCgroupDesign
+    public static string? Check<TPc>(string rule) where TPc : struct, IPageCgroupDesign =>
+        TPc.OwnerMayMove ? CheckWith<TPc, ObjCgroup<OnePerNode>>(rule) : CheckWith<TPc, NoKmem>(rule);
+
+    /// <summary>With the kmem answer that the words of TPc need.</summary>
+    private static string? CheckWith<TPc, TKmem>(string rule) where TPc : struct, IPageCgroupDesign where TKmem : struct, IKmemDesign
     {
-        using var bench = new DesignBench<Controller<PageCounter<PageCounter40>, TPc, ZoneLruLock<TestAndSetLock>, AtFinalPut, PinPerPage, NoKmem>>();
+        using var bench = new DesignBench<Controller<PageCounter<PageCounter40>, TPc, ZoneLruLock<TestAndSetLock>, AtFinalPut, PinPerPage, TKmem>>();
         return rule switch
         {
             nameof(NamesTheOwner) => NamesTheOwner(bench),

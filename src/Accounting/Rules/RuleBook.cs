@@ -41,7 +41,7 @@ internal static class RuleBook
     /// <summary>Every page_cgroup that ships.</summary>
     public static IEnumerable<Type> PageCgroups =>
     [
-        typeof(OwnerWord), typeof(BitSpinlock<BitLock>), typeof(BitSpinlock<ByteLock>),
+        typeof(OwnerWord), typeof(ObjcgWord), typeof(BitSpinlock<BitLock>), typeof(BitSpinlock<ByteLock>),
         typeof(LocklessRcu<Corrected, PrefetchNone>), typeof(LocklessRcu<Corrected, PrefetchRead>), typeof(LocklessRcu<Corrected, PrefetchWrite>),
         typeof(FlagArray<PageCgroupEntry40, BitLock>), typeof(FlagArray<PageCgroupEntry40, ByteLock>),
         typeof(FlagArray<PageCgroupEntry16, BitLock>), typeof(FlagArray<PageCgroupEntry16, ByteLock>),

@@ -20,11 +20,11 @@ public static unsafe class UnchargeGather
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static void Flush<TC>(in ThisCpu cpu, Memcg* owner, int memory, int memsw, int anon, int file) where TC : struct, IMemoryController
     {
-        MemcgStatCpu* stat = Memcg.OnCpu(cpu, owner);
+        MemcgStatCpu* stat = Memcg.OnCpu(cpu, TC.Counting(owner));
         MemcgStatCpu.Add(stat, MemcgStatItem.Rss, -anon);
         MemcgStatCpu.Add(stat, MemcgStatItem.Cache, -file);
         MemcgStatCpu.Add(stat, MemcgStatItem.PgpgOut, anon + file);
         SoftLimit.Check(cpu, anon + file);
-        if (!Memcg.IsRoot(owner)) TC.UnchargeCounters(cpu, owner, memory, memsw);
+        if (TC.OwnerMayMove ? memory + memsw != 0 : !Memcg.IsRoot(owner)) TC.UnchargeCounters(cpu, owner, memory, memsw); // what the root inherited is on its counter
     }
 }

@@ -78,7 +78,8 @@ internal sealed unsafe class AccountingBox<TC> : IDisposable where TC : struct, 
         get
         {
             Accounting.PageCgroups?.Shrink<NoKmemHook>(Cpu());
-            for (int i = 0; i < Cpus.Count; i++) PageAllocator.DrainLocal(Cpu(i));
+            for (int turn = 0; turn < 2; turn++) // a slab of one CPU may be freed by another's objects
+                for (int i = 0; i < Cpus.Count; i++) Slab.Retire<TC>(Cpu(i));
             MemMap* map = MemMap.Of(Cpu());
             long used = 0;
             for (long pfn = 0; pfn < Guarded<long>.Get(&map->Count); pfn++)

@@ -14,7 +14,7 @@ internal sealed unsafe class KmemBox<TC> : IDisposable where TC : struct, IMemor
     public KmemBox(int cpus = 1, int mib = 16, int nodes = 1, int groups = 64)
     {
         Core = new AccountingBox<TC>(cpus, mib, nodes, new AccountingPlan(MaxGroups: groups));
-        Slab = Slab.Build(Core.Memory, Core.Cpus, checkObjects: true);
+        Slab = Core.Accounting.Slab ?? Slab.Build(Core.Memory, Core.Cpus, checkObjects: true);
         Dentry = Cache("dentry", DentryBytes);
     }
 

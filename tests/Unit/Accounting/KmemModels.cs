@@ -31,4 +31,10 @@ global using ObjectOwners = MemcgNative.Accounting.Controller<
         MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter192>,
         MemcgNative.Accounting.SevenSlotStock<MemcgNative.Accounting.Batch64>>,
     MemcgNative.Accounting.OwnerWord, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
-    MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage, MemcgNative.Accounting.ObjCgroup>;
+    MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage, MemcgNative.Accounting.ObjCgroup<MemcgNative.Accounting.OnePerGroup>>;
+global using PagesAndObjects = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.Stocked<
+        MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter192>,
+        MemcgNative.Accounting.SevenSlotStock<MemcgNative.Accounting.Batch64>>,
+    MemcgNative.Accounting.ObjcgWord, MemcgNative.Accounting.Lruvecs<MemcgNative.Native.TestAndSetLock, MemcgNative.Accounting.ByRecheck>,
+    MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.SpliceToParent, MemcgNative.Accounting.ObjCgroup<MemcgNative.Accounting.OnePerNode>>;

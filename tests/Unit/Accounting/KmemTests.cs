@@ -240,3 +240,8 @@ public sealed class KmemObjCgroupTests : KmemRules<ObjectOwners>
 {
     protected override bool Pins => false;
 }
+
+public sealed class KmemObjCgroupPerNodeTests : KmemRules<PagesAndObjects>
+{
+    protected override bool Pins => false;
+}

@@ -24,6 +24,7 @@ public sealed unsafe class StressTests
     [Fact] public void SevenSlot_balances_after_random_work() => Run<SevenSlots>(workers: 3);
     [Fact] public void SingleSlot_balances_on_two_nodes_with_one_thread_more_than_cpus() => Run<Stock32>(workers: Environment.ProcessorCount + 1, nodes: 2);
 
+    [Fact] public void Splices_to_the_parent_balance_after_random_work_on_two_nodes() => Run<PagesAndObjects>(workers: 3, nodes: 2);
     [Fact] public void The_bit_lock_of_2627_balances_after_random_work() => Run<Early27>(workers: 3);
     [Fact] public void The_lockless_series_balances_after_random_work() => Run<Lockless>(workers: 3);
     [Fact] public void Synchronous_twin_lists_balance_after_random_work_on_two_nodes() => Run<Early29>(workers: 3, nodes: 2);

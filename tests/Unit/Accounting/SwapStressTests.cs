@@ -28,6 +28,7 @@ public sealed unsafe class SwapStressTests
     [Fact] public void Late_uncharge_with_pinned_groups_balances() => Run<NoStock>();
     [Fact] public void Late_uncharge_with_a_stock_balances() => Run<Stock32>();
     [Fact] public void Late_uncharge_with_moved_pages_balances() => Run<LateMove>();
+    [Fact] public void Late_uncharge_with_spliced_groups_balances() => Run<PagesAndObjects>();
     [Fact] public void Early_uncharge_of_2627_balances() => Run<Early27>(swapAccounting: false);
     [Fact] public void The_lockless_series_balances() => Run<Lockless>(swapAccounting: false);
     [Fact] public void Early_uncharge_of_2629_balances() => Run<Early29>();

@@ -84,12 +84,12 @@ public sealed class OutputTests
         Assert.Throws<ArgumentException>(() => JsonSerializer.Serialize(model, ResultJson.Default.CounterModel));
     }
 
-    [Fact]
-    public void The_schema_in_the_repository_is_what_the_types_say()
+    [Theory, InlineData("result-1.json", typeof(Result)), InlineData("kmem-1.json", typeof(KmemResult))]
+    public void The_schema_in_the_repository_is_what_the_types_say(string file, Type type)
     {
-        string path = Path.Combine(ResultSchema.Directory, "result-1.json");
-        if (Environment.GetEnvironmentVariable("MEMCGNATIVE_UPDATE_FIXTURES") == "1") File.WriteAllText(path, ResultSchema.Text());
-        Assert.Equal(File.ReadAllText(path), ResultSchema.Text());
+        string path = Path.Combine(ResultSchema.Directory, file), text = ResultSchema.Text(type);
+        if (Environment.GetEnvironmentVariable("MEMCGNATIVE_UPDATE_FIXTURES") == "1") File.WriteAllText(path, text);
+        Assert.Equal(File.ReadAllText(path), text);
     }
 
     [Fact]

@@ -12,6 +12,7 @@ public sealed unsafe class KmemLayout
     public void The_kmem_axis_fits_its_slots()
     {
         Assert.True(sizeof(MemcgKmem) <= Memcg.KmemSlotBytes);
+        Assert.True(sizeof(NodeObjcg) <= MemcgNode.KmemSlotBytes);
         Assert.True(sizeof(SlabCpu) <= CpuArea.AxisBytes);
         Assert.True(sizeof(SlabState) % CacheLine.Size == 0, "records of caches follow it");
         Assert.True(Layout.OffsetOf<SlabState>(p => &p->Kmalloc) + 2 * KmallocSizes.Count * sizeof(nint) <= sizeof(SlabState));
