@@ -42,6 +42,7 @@ internal static class CommandTree
         sweep.Arguments.Add(optional);
         root.Subcommands.Add(sweep);
         foreach (Command command in KernelCommands.Of(o, context)) root.Subcommands.Add(command);
+        foreach (Command command in KmemCommand.Of(o, context)) root.Subcommands.Add(command);
         var what = new Argument<string?>("what") { Description = "eras, axes, workloads or presets (default: all)", Arity = ArgumentArity.ZeroOrOne };
         Command list = Make("list", "eras, axes, workloads, presets", [o.Format], r => new ListCommand(context).Run(r, r.GetValue(what)));
         list.Arguments.Add(what);

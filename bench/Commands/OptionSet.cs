@@ -32,6 +32,11 @@ internal sealed class OptionSet
         "where metadata lives: mem_map, memcg, memcg_node, percpu, page_cgroup, zones, slab, mm; WHERE is local, nodeN or interleave");
     public readonly Option<string?> Depth = Text("--depth", null, "N", "levels of groups (default 1)");
     public readonly Option<string?> Groups = Text("--groups", "--count", "N", "groups at the last level, threads spread over them (default 1)");
+    public readonly Option<string?> Objects = Text("--objects", null, "N|LIST",
+        "objects of each group (offline-with-kmem 32, dying 1, slab 12 of each cache); offline: a list to vary (default 1,1000,1000000)");
+    public readonly Option<string?> Caches = Text("--caches", null, "LIST", "caches the group has objects of, a list to vary (default 1,10,50,200)");
+    public readonly Option<string?> Inherited = Text("--inherited", null, "LIST", "removed children that left an object each, a list to vary (default 0,10,100,1000)");
+    public readonly Option<bool> Removed = Flag("--removed", null, "remove the groups before the caches are listed");
     public readonly Option<bool> Shared = Flag("--shared", null, "one group for all threads (the default)");
     public readonly Option<bool> Private = Flag("--private", null, "a group per thread");
     public readonly Option<string?> Limit = Text("--limit", null, "SIZE", "limit of each group at the last level (default none)");
@@ -76,8 +81,11 @@ internal sealed class OptionSet
     public IEnumerable<Option> Experiment =>
     [
         Cpus, Threads, Mem, Pages, Model, Duration, Warmup, Reps, Seed, Format, Out, DryRun, Place, Depth, Groups, Shared, Private, Limit,
-        Footprint, FakeNodes, GrowPool, Rcu, Lock, Share, Layout, Prefetch, Strict, Topology, From, Machines, Until, MaxTime, Order, Html, NoHtml,
+        Objects, Footprint, FakeNodes, GrowPool, Rcu, Lock, Share, Layout, Prefetch, Strict, Topology, From, Machines, Until, MaxTime, Order, Html, NoHtml,
     ];
+
+    /// <summary>What the commands on kernel memory take beside their own.</summary>
+    public IEnumerable<Option> Kmem => [Cpus, Footprint, Format, Out];
 
     /// <summary>What every command takes.</summary>
     public IEnumerable<Option> Common => [Color, Quiet, Verbose, Debug];

@@ -33,6 +33,7 @@ internal sealed record Scenario
     public bool ProbesLines { get; init; }
     /// <summary>Is a prefetch tried by itself?</summary>
     public bool ProbesPrefetch { get; init; }
+    public required int Objects { get; init; }
 
     /// <summary>Points: a workload, a number of threads, a placement, a model; a twin is a point of its own.</summary>
     public int PointCount => Workloads.Count * Threads.Count * Mem.Count * Models.Count * (Twin ? 2 : 1);
@@ -69,6 +70,7 @@ internal sealed record Scenario
         Shares = Shares,
         Seed = Schedule.Seed,
         GroupsBeside = Workloads.Sum(w => w.GroupsBeside) + Threads.Max(),
+        Objects = Objects,
     };
 
     /// <summary>As the result file has it.</summary>
@@ -85,6 +87,7 @@ internal sealed record Scenario
         FootprintBytes = FootprintBytes,
         FakeNodes = FakeNodes,
         Rcu = Rcu.ToString().ToLowerInvariant(),
+        Objects = Objects,
         Memcg = new MemcgModel(Shape.Depth, Shape.LeavesFor(Threads.Max()), Shape.Leaves == 0, Shape.LimitBytes),
         Reps = Schedule.Reps,
         DurationNs = (long)(Schedule.Duration.TotalSeconds * 1e9),

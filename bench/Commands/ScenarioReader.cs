@@ -132,6 +132,7 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
             Preset = preset,
             ProbesLines = preset is { Layout: true } || Get(options.Layout) is not null,
             ProbesPrefetch = Get(options.Prefetch) is not null,
+            Objects = Get(options.Objects) is { } objects ? NumberText.Parse("--objects", objects, 1, 256) : 32,
         };
         CheckNodes(scenario);
         CheckMemory(scenario);
@@ -163,10 +164,14 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
                 throw new UsageException($"--prefetch: {other} has page_cgroup={other[Axis.PageCgroup]}, which prefetches nothing; say -M rfc-2008-lockless");
             models = Vary(models, "--prefetch", Axis.PageCgroup, kinds, "none,read,write", k => k == "write" ? "LocklessRcu" : $"LocklessRcu{char.ToUpperInvariant(k[0])}{k[1..]}");
         }
-        if (models.GroupBy(m => m.ToString()).FirstOrDefault(g => g.Count() > 1) is { } twice)
-            throw new UsageException($"--model: {twice.Key} is named twice; name each design once");
-        return models;
+        return Once(models);
     }
+
+    /// <summary>-M, each design once.</summary>
+    public static Model[] Models(IEnumerable<string> texts) => Once([.. texts.Select(t => Prefixed("--model", () => Model.Parse(t)))]);
+
+    private static Model[] Once(Model[] models) => models.GroupBy(m => m.ToString()).FirstOrDefault(g => g.Count() > 1) is { } twice
+        ? throw new UsageException($"--model: {twice.Key} is named twice; name each design once") : models;
 
     private const string AllLayouts = "40,112,112Apart,192Legacy,256,192";
 

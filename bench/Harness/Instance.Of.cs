@@ -18,13 +18,19 @@ internal sealed unsafe partial class Instance<TC> : Instance where TC : struct, 
     {
         leaves = new nint[plan.Shape.LeavesFor(Cpus.Count)];
         accounting = AccountingMemory.Build<TC>(Allocator, Cpus, Memory,
-            new AccountingPlan(plan.Shape.Depth + leaves.Length + GroupsOfWorkloads + plan.GroupsBeside + 1,
+            new AccountingPlan(plan.Shape.Depth + leaves.Length + plan.ExtraGroups + plan.GroupsBeside + 1,
                 SwapEntries: Cpus.Count * WorkerState.PageSlots) { Slices = SlicePlan.Parse(plan.Model[Axis.LruSlice]) });
-        if (plan.Model[Axis.Kmem] != NoKmem.Name) slab = Slab.Build(Allocator, Cpus);
+        slab = accounting.Slab ?? (plan.Model[Axis.Kmem] == NoKmem.Name ? null : Slab.Build(Allocator, Cpus));
     }
 
-    /// <summary>Groups that workloads may make beside the shape's.</summary>
-    private const int GroupsOfWorkloads = 64;
+    /// <summary>The table of groups.</summary>
+    internal AccountingMemory Accounting => accounting;
+
+    /// <summary>A group of the last level.</summary>
+    internal Memcg* Leaf(int index) => LeafOf(index);
+
+    /// <summary>The slab layer; built when it is first asked for.</summary>
+    internal Slab SlabLayer() => slab ??= Slab.Build(Allocator, Cpus);
 
     /// <inheritdoc/>
     public override string Designs => TC.Describe;
@@ -52,6 +58,7 @@ internal sealed unsafe partial class Instance<TC> : Instance where TC : struct, 
         ListShares? shares = workload == "lru-churn" ? Plan.Shares : Twins.IsTwin(workload) ? null : WorkloadList.Find(workload).Shares;
         for (int i = 0; i < Cpus.Count; i++) shares?.Deal(states[i].Deck, WorkerState.DeckCards, Plan.Seed + (ulong)i);
         if (workload is "dentries" or "offline-with-kmem" or "remote-free" or "cache-churn" or "pipes") GiveCache(states);
+        if (workload is "kmalloc-32") SlabLayer();
         return new Lane(this, workload, workload switch
         {
             "fault" or "fault-root" => Of<Fault<TC>>(),
@@ -59,6 +66,7 @@ internal sealed unsafe partial class Instance<TC> : Instance where TC : struct, 
             "alloc-free" => Of<AllocFree<TC>>(),
             "dentries" => Of<Dentries<TC>>(),
             "offline-with-kmem" => Of<OfflineWithKmem<TC>>(),
+            "kmalloc-32" => Of<SmallObject<TC>>(),
             "remote-free" => Of<RemoteFree<TC>>(),
             "cache-churn" => Of<CacheChurn<TC>>(),
             "pipes" => Of<Pipes<TC>>(),
@@ -80,10 +88,13 @@ internal sealed unsafe partial class Instance<TC> : Instance where TC : struct, 
 
     private void GiveCache(WorkerState* states)
     {
-        slab ??= Slab.Build(Allocator, Cpus);
-        if (dentry == 0) Gang.Do((in ThisCpu cpu) => dentry = (nint)SlabCaches.Create<TC>(in cpu, slab.Name("dentry"), 192, accounted: true), 1);
+        if (dentry == 0) Gang.Do((in ThisCpu cpu) => dentry = (nint)SlabCaches.Create<TC>(in cpu, SlabLayer().Name("dentry"), 192, accounted: true), 1);
         if (dentry == 0) Bug.Fail("no memory for the dentry cache");
-        for (int i = 0; i < Cpus.Count; i++) states[i].Cache = (SlabCache*)dentry;
+        for (int i = 0; i < Cpus.Count; i++)
+        {
+            states[i].Cache = (SlabCache*)dentry;
+            states[i].Objects = Plan.Objects;
+        }
     }
 
     /// <summary>Caches end with their last slab, groups with their last cache: each step may wait for every CPU's poll point.</summary>
@@ -126,7 +137,18 @@ internal sealed unsafe partial class Instance<TC> : Instance where TC : struct, 
     }
 
     /// <inheritdoc/>
-    protected override Books CloseBooks()
+    protected override DyingModel ExplainDying()
+    {
+        if (AtomicLong.Load(&accounting.Tree->Dying) == 0) return new DyingModel(0, new Dictionary<string, long>());
+        Gang.Do((in ThisCpu cpu) => TC.DrainStocks(in cpu, accounting.Root), 1); // what only waits for a drain or a grace period is no zombie
+        for (int turn = 0; turn < 4; turn++) Gang.Do(static (in ThisCpu cpu) => Rcu.Barrier(in cpu));
+        IReadOnlyList<DyingGroup> dying = [];
+        Gang.Do((in ThisCpu cpu) => dying = DyingGroups.Explain<TC>(in cpu, accounting.Tree), 1);
+        return new DyingModel(dying.Count, DyingGroups.Breakdown(dying));
+    }
+
+    /// <inheritdoc/>
+    protected override Books CloseBooks(DyingModel dyingGroups)
     {
         Balance before = null!;
         List<string> wrong = [];
@@ -150,7 +172,7 @@ internal sealed unsafe partial class Instance<TC> : Instance where TC : struct, 
         Gang.Do((in ThisCpu cpu) => wrong.AddRange(Audit.Run<TC>(in cpu).Wrong), 1);
         wrong.AddRange(AllocatorCheck.Run(Allocator));
         wrong.AddRange(AllocatorCheck.AllBack(Allocator));
-        return new Books(before, [.. wrong.Distinct()]);
+        return new Books(before, dyingGroups, [.. wrong.Distinct()]);
     }
 
     private void RemoveAll(in ThisCpu cpu, List<string> wrong)

@@ -108,8 +108,9 @@ internal abstract unsafe class Instance : IDisposable
     public Books Close()
     {
         closed = true;
+        DyingModel dying = ExplainDying(); // while what workloads keep is still alive
         foreach (Lane lane in lanes) Gang.Run(lane.Code.Finish, lane.States);
-        return CloseBooks();
+        return CloseBooks(dying);
     }
 
     /// <inheritdoc/>
@@ -137,8 +138,11 @@ internal abstract unsafe class Instance : IDisposable
     /// <summary>CPUs from up to before to give back what a workload left with them; their next batch of it begins as after <see cref="Open"/>.</summary>
     protected abstract void Retire(Lane lane, int from, int to);
 
+    /// <summary>The groups that workloads have removed and something still holds.</summary>
+    protected abstract DyingModel ExplainDying();
+
     /// <summary>See <see cref="Close"/>.</summary>
-    protected abstract Books CloseBooks();
+    protected abstract Books CloseBooks(DyingModel dyingGroups);
 }
 
 /// <summary>Where the frames were found at one moment, and whether that is as asked.</summary>
@@ -150,8 +154,9 @@ internal sealed record Proof(Placement Found, PlacementVerdict Verdict, string? 
 
 /// <summary>What the books said at the end.</summary>
 /// <param name="Before">With all groups alive and all pages given back.</param>
+/// <param name="DyingGroups">Groups that were removed and held when the workloads ended, before these gave back what they kept.</param>
 /// <param name="Wrong">Everything that does not balance, then and after all groups were removed.</param>
-internal sealed record Books(Balance Before, IReadOnlyList<string> Wrong)
+internal sealed record Books(Balance Before, DyingModel DyingGroups, IReadOnlyList<string> Wrong)
 {
     public bool Balanced => Wrong.Count == 0;
 

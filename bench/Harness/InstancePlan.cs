@@ -34,6 +34,10 @@ internal sealed record InstancePlan
     public ulong Seed { get; init; } = 1;
     /// <summary>Groups its workloads make right below the root.</summary>
     public int GroupsBeside { get; init; }
+    /// <summary>Groups that workloads may make beside the shape's.</summary>
+    public int ExtraGroups { get; init; } = 64;
+    /// <summary>Objects a workload's groups get in their life.</summary>
+    public int Objects { get; init; } = 32;
 
     /// <summary>Bytes a node's frames must be a multiple of.</summary>
     private long Granule => Math.Max(NodeSpec.Granule, Pages.Max(p => (long)p.Bytes));

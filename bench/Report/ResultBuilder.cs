@@ -22,8 +22,7 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
             Point(p, placedAfter[p.Lane.Instance], books[(p.Lane.Instance.Plan.Mem.Text, p.Lane.Instance.Plan.Model.ToString())]))];
         return new Result
         {
-            Tool = new ToolModel(Version, RuntimeInformation.FrameworkDescription, AppContext.TryGetSwitch("System.Runtime.TieredCompilation", out bool tiered) && tiered,
-                GCSettings.IsServerGC ? "server" : "workstation"),
+            Tool = Tool(),
             Started = started,
             Status = interrupted ? "interrupted" : "complete",
             Seed = SeedText.Format(scenario.Schedule.Seed),
@@ -41,6 +40,10 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
 
     /// <summary>"0.1.0+abc123".</summary>
     public static string Version => typeof(ResultBuilder).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
+
+    /// <summary>This program.</summary>
+    public static ToolModel Tool() => new(Version, RuntimeInformation.FrameworkDescription, AppContext.TryGetSwitch("System.Runtime.TieredCompilation", out bool tiered) && tiered,
+        GCSettings.IsServerGC ? "server" : "workstation");
 
     private PointModel Point(Point p, Proof placedAfter, Books books)
     {
@@ -79,7 +82,8 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
             Fairness = Fairness.Of(threads),
             Counters = p.Counters.ToDictionary(c => c.Name, c => new CounterModel(Finite.OrNull(c.PerOp), "op", c.Reason)),
             Placement = PlacementOf(p.Lane.Instance, placedAfter),
-            Books = new BooksModel(books.Balanced, books.Before.Charged, books.Before.Uncharged, books.Before.Resident, books.Before.Stocked, books.Before.OnLists, books.Wrong),
+            Books = new BooksModel(books.Balanced, books.Before.Charged, books.Before.Uncharged, books.Before.Resident, books.Before.Stocked, books.Before.OnLists,
+                books.DyingGroups, books.Wrong),
             Locks = [.. books.Locks.Select(l => new LockModel(l.Name, l.Acquired, l.Contended, l.WaitNs, l.HeldNs == 0 ? null : l.HeldNs, l.Pages, l.Retries))],
             Noise = noise,
         };

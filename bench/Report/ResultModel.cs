@@ -59,6 +59,8 @@ internal sealed record ScenarioModel
     public required int FakeNodes { get; init; }
     public required string Rcu { get; init; }
     public required MemcgModel Memcg { get; init; }
+    /// <summary>Objects a group gets in its life in the workloads that make groups.</summary>
+    public required int Objects { get; init; }
     public required int Reps { get; init; }
     public required long DurationNs { get; init; }
     public required long? WarmupNs { get; init; }
@@ -133,7 +135,23 @@ internal sealed record PlacementModel
     public required IReadOnlyDictionary<string, IReadOnlyDictionary<string, long>> MetadataBytes { get; init; }
 }
 
-internal sealed record BooksModel(bool Balanced, long Charged, long Uncharged, long Resident, long Stocked, long OnLists, IReadOnlyList<string> Wrong);
+internal sealed record BooksModel(bool Balanced, long Charged, long Uncharged, long Resident, long Stocked, long OnLists, DyingModel DyingGroups, IReadOnlyList<string> Wrong);
+
+/// <summary>Groups that were removed and not freed when the workloads ended, and by what each is held first: cache, kernel page, page, stock, byte stock, swap entry, dying child, other.</summary>
+internal sealed record DyingModel(long Count, IReadOnlyDictionary<string, long> By);
+
+/// <summary>`dying`, `offline` and `slab` as JSON; the two that were not asked for are null.</summary>
+internal sealed record KmemResult
+{
+    [JsonPropertyName("$schema")] public string Schema { get; init; } = "https://memcgnative/schema/kmem-1.json";
+    public required ToolModel Tool { get; init; }
+    public required string Seed { get; init; }
+    public IReadOnlyList<DyingReport>? Dying { get; init; }
+    public IReadOnlyList<OfflineReport>? Offline { get; init; }
+    public IReadOnlyList<SlabReport>? Slab { get; init; }
+    /// <summary>Everything that does not balance; empty in a sound run.</summary>
+    public required IReadOnlyList<string> Wrong { get; init; }
+}
 
 /// <summary>
 /// One list lock. wait_ns: of all contended acquisitions together; held_ns: of all holds, null unless the lock's kind is timed;
@@ -172,6 +190,7 @@ internal sealed record RuntimeModel(long ManagedBytes, int Collections, int Comp
 [JsonSerializable(typeof(Result))]
 [JsonSerializable(typeof(TopologyModel))]
 [JsonSerializable(typeof(PlacementReport))]
+[JsonSerializable(typeof(KmemResult))]
 [JsonSerializable(typeof(ListModel))]
 [JsonSerializable(typeof(PlanModel))]
 [JsonSerializable(typeof(MatrixReport))]

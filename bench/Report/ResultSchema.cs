@@ -6,7 +6,7 @@ using System.Text.Json.Schema;
 
 namespace MemcgNative.Bench;
 
-/// <summary>The JSON Schema of the result file, made from the types it is written from; the copy under bench/schema is tested for drift.</summary>
+/// <summary>The JSON Schemas of the result files, made from the types it is written from; the copies under bench/schema are tested for drift.</summary>
 internal static class ResultSchema
 {
     private static readonly JsonSerializerOptions indented = new() { WriteIndented = true };
@@ -14,10 +14,10 @@ internal static class ResultSchema
     /// <summary>Where the copy is.</summary>
     public static string Directory => Find();
 
-    /// <summary>The schema, with a final line end.</summary>
-    public static string Text()
+    /// <summary>The schema of a file's type, with a final line end.</summary>
+    public static string Text(Type type)
     {
-        JsonNode schema = ResultJson.Default.Options.GetJsonSchemaAsNode(typeof(Result), new JsonSchemaExporterOptions { TreatNullObliviousAsNonNullable = true });
+        JsonNode schema = ResultJson.Default.Options.GetJsonSchemaAsNode(type, new JsonSchemaExporterOptions { TreatNullObliviousAsNonNullable = true });
         return schema.ToJsonString(indented) + "\n";
     }
 

@@ -43,6 +43,8 @@ internal static class ResultTable
         foreach (IGrouping<string, PointModel> mem in result.Points.GroupBy(p => p.Mem)) Line("placement", Placement(mem.First()));
         LockLines.Write(result, verbose, Line);
         Line("books", Books(result));
+        foreach ((string model, DyingModel dying) in result.Points.Select(p => (p.Model, p.Books.DyingGroups)).DistinctBy(d => d.Model).Where(d => d.DyingGroups.Count > 0))
+            Line("dying", $"{model}: {dying.Count} groups were removed and held when the workloads ended: {KmemTables.Pins(dying)}");
         Line("runtime", $"managed bytes {result.Runtime.ManagedBytes}, GC {result.Runtime.Collections}, methods compiled {result.Runtime.CompiledMethods}, migrations "
             + $"{result.Runtime.Migrations} while measuring; {result.Runtime.Warmup}");
         if (verbose) WriteCounters(result, Line);

@@ -70,11 +70,9 @@ internal readonly unsafe struct Dentries<TC> : IWorkload<TC> where TC : struct, 
     public static void Finish(in ThisCpu cpu, WorkerState* w) => KmemWork<TC>.Finish(in cpu, w);
 }
 
-/// <summary>A whole life: a group is made, gets 32 objects, is removed; the objects go when the ring comes round to them.</summary>
+/// <summary>A whole life: a group is made, gets its objects (--objects), is removed; the objects go when the ring comes round to them.</summary>
 internal readonly unsafe struct OfflineWithKmem<TC> : IWorkload<TC> where TC : struct, IMemoryController
 {
-    private const int Objects = 32;
-
     /// <inheritdoc/>
     public static int Unit => 1;
     /// <inheritdoc/>
@@ -86,12 +84,47 @@ internal readonly unsafe struct OfflineWithKmem<TC> : IWorkload<TC> where TC : s
         for (; ops > 0; ops--)
         {
             KmemWork<TC>.NextGroup(in cpu, w);
-            for (int i = 0; i < Objects; i++) KmemWork<TC>.Turn(in cpu, w);
+            for (int i = 0; i < w->Objects; i++) KmemWork<TC>.Turn(in cpu, w);
         }
     }
 
     /// <inheritdoc/>
     public static void Finish(in ThisCpu cpu, WorkerState* w) => KmemWork<TC>.Finish(in cpu, w);
+}
+
+/// <summary>The smallest accounted allocation, taken and given back at once: what accounting adds to it.</summary>
+internal readonly unsafe struct SmallObject<TC> : IWorkload<TC> where TC : struct, IMemoryController
+{
+    /// <summary>Bytes of the object.</summary>
+    public const int ObjectBytes = 32;
+
+    /// <inheritdoc/>
+    public static int Unit => 16;
+
+    /// <inheritdoc/>
+    /// <remarks>Designs with a copy of the cache per group make it now: the first objects are nobody's.</remarks>
+    public static void Prepare(in ThisCpu cpu, WorkerState* w)
+    {
+        KmemObjects.Free<TC>(in cpu, KmemObjects.Kmalloc<TC>(in cpu, ObjectBytes, w->Memcg, Gfp.Kernel | Gfp.Account));
+        CacheCreation.Flush(in cpu);
+    }
+
+    /// <inheritdoc/>
+    public static void Run(in ThisCpu cpu, WorkerState* w, long ops)
+    {
+        for (; ops > 0; ops--) AllocFree(in cpu, w);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void AllocFree(in ThisCpu cpu, WorkerState* w)
+    {
+        void* obj = KmemObjects.Kmalloc<TC>(in cpu, ObjectBytes, w->Memcg, Gfp.Kernel | Gfp.Account);
+        if (obj == null) w->Failed++;
+        else KmemObjects.Free<TC>(in cpu, obj);
+    }
+
+    /// <inheritdoc/>
+    public static void Finish(in ThisCpu cpu, WorkerState* w) { }
 }
 
 /// <summary>Objects allocated here and freed by the next CPU: each hands its object over in a slot and frees what it finds there.</summary>

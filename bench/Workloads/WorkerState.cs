@@ -33,7 +33,7 @@ internal unsafe struct WorkerState
     [FieldOffset(56)] public FileSpace* File;
 
     /// <summary>The cache kernel objects come from.</summary>
-    [FieldOffset(56)] public SlabCache* Cache;
+    [FieldOffset(104)] public SlabCache* Cache;
     /// <summary>The group below <see cref="Memcg"/> the worker made last, or null.</summary>
     [FieldOffset(64)] public Memcg* Child;
 
@@ -43,6 +43,8 @@ internal unsafe struct WorkerState
     [FieldOffset(80)] public long Spaces;
     /// <summary>Bytes from one to the next.</summary>
     [FieldOffset(88)] public long SpaceStride;
+    /// <summary>Objects a group gets in its life.</summary>
+    [FieldOffset(96)] public int Objects;
 
     /// <summary>Operations of the last batch.</summary>
     [FieldOffset(128)] public long Done;
