@@ -53,9 +53,9 @@ internal static class KmemTables
             Write(terminal, ["cache", "owner", "bytes", "objects", "stocked", "slabs", "per slab", "in use", ""], reports[0].Caches.Select(c => (string[])[c.Name,
                 c.Owner is { } owner ? N(owner) : "-", N(c.ObjectBytes), N(c.Objects), N(c.StockedObjects), N(c.Slabs), N(c.ObjectsPerSlab), Percent(c.Utilisation),
                 c.Draining ? "draining" : ""]), lefts: ["cache", ""]);
-        Write(terminal, ["model", "groups", "removed", "accounted caches", "slabs", "in use", "objects per group", "frames per group", "dying"], reports.Select(r => (string[])[r.Model,
-            N(r.Groups), N(r.Removed), N(r.Caches.Count(c => !c.Name.StartsWith("kmalloc", StringComparison.Ordinal))), N(r.Slabs), Percent(r.Utilisation),
-            Bytes(r.ObjectBytesPerGroup), Bytes(r.FrameBytesPerGroup), Pins(r.DyingGroups)]), lefts: ["model", "dying"]);
+        Write(terminal, ["model", "groups", "removed", "accounted caches", "slabs", "in use", "objects per group", "frames per group", "dying"],
+            reports.Select(r => (string[])[r.Model, N(r.Groups), N(r.Removed), N(r.Caches.Count(c => !c.Name.StartsWith("kmalloc", StringComparison.Ordinal))), N(r.Slabs),
+            Percent(r.Utilisation), Bytes(r.ObjectBytesPerGroup), Bytes(r.FrameBytesPerGroup), Pins(r.DyingGroups)]), lefts: ["model", "dying"]);
         writer.WriteLine("in use: bytes of live objects, of those the pages of accounted caches have room for; frames: these pages, caches, vectors of owners, counted pointers");
         if (!listing) writer.WriteLine("name one model (-M) to see its caches");
     }

@@ -137,7 +137,10 @@ internal sealed record PlacementModel
 
 internal sealed record BooksModel(bool Balanced, long Charged, long Uncharged, long Resident, long Stocked, long OnLists, DyingModel DyingGroups, IReadOnlyList<string> Wrong);
 
-/// <summary>Groups that were removed and not freed when the workloads ended, and by what each is held first: cache, kernel page, page, stock, byte stock, swap entry, dying child, other.</summary>
+/// <summary>
+/// Groups that were removed and not freed when the workloads ended, and by what each is held first: cache, kernel page, page, swap entry (by the
+/// group's id), stock, byte stock, dying child, other.
+/// </summary>
 internal sealed record DyingModel(long Count, IReadOnlyDictionary<string, long> By);
 
 /// <summary>`dying`, `offline` and `slab` as JSON; the two that were not asked for are null.</summary>

@@ -21,6 +21,11 @@ internal static class Cases
         .. LocklessCases.All,
         .. UnchargeCases.All,
         .. ZoneCases.All,
+        .. KmemRaceCases.All,
+        .. PointerRaceCases.All,
+        .. ChargeRaceCases.All,
+        .. ListRaceCases.All,
+        .. ReparentCases.All,
         .. LitmusCases.All,
     ];
 

@@ -134,7 +134,7 @@ public unsafe partial struct ListLru
         Kmalloc.Free(in cpu, lru);
     }
 
-    private static ListLruMemcg* New(in ThisCpu cpu, int nodes)
+    internal static ListLruMemcg* New(in ThisCpu cpu, int nodes)
     {
         var own = (ListLruMemcg*)Kmalloc.Alloc(in cpu, ListLruMemcg.Header + nodes * ListLruOne.Bytes);
         for (int node = 0; own != null && node < nodes; node++)

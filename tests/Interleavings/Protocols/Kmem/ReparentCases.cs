@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using MemcgNative.Accounting;
+using MemcgNative.Allocator;
+using MemcgNative.Native;
+using Objects = MemcgNative.Accounting.Controller<MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
+    MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>, MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage,
+    MemcgNative.Accounting.ObjCgroup<MemcgNative.Accounting.OnePerGroup>>;
+using Spliced = MemcgNative.Accounting.Controller<MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.ObjcgWord,
+    MemcgNative.Accounting.Lruvecs<MemcgNative.Native.TestAndSetLock, MemcgNative.Accounting.ByRecheck>, MemcgNative.Accounting.AtFinalPut,
+    MemcgNative.Accounting.SpliceToParent, MemcgNative.Accounting.ObjCgroup<MemcgNative.Accounting.OnePerNode>>;
+
+namespace MemcgNative.Tests.Interleavings;
+
+// What ships, on the other axes' plainest answers.
+
+/// <summary>In which order a switch stores the new owner and puts the old one's reference.</summary>
+internal unsafe interface ISwitchOrder
+{
+    static abstract void Switch(in ThisCpu cpu, Objcg* objcg, Memcg* child, Memcg* parent);
+}
+
+/// <summary>The shipped one: Objcg.Reparent, then the put.</summary>
+internal readonly unsafe struct StoreThenPut : ISwitchOrder
+{
+    public static void Switch(in ThisCpu cpu, Objcg* objcg, Memcg* child, Memcg* parent)
+    {
+        Objcg.Reparent(in cpu, &MemcgKmem.Of(child)->Objcg, &MemcgKmem.Of(child)->Owned, &MemcgKmem.Of(parent)->Owned, parent);
+        Css.Put(in cpu, &child->Css);
+    }
+}
+
+/// <summary>D8, E6: a page is uncharged through an objcg while its group goes: on one of the two, the parent exact, nobody below 0, nobody freed under a reader.</summary>
+internal readonly unsafe struct UnchargeAgainstSwitch<TOrder> : ICase where TOrder : struct, ISwitchOrder
+{
+    private static SimulatedAccounting box;
+    private static Memcg* parent, child;
+    private static Objcg* objcg;
+
+    public static int Cpus => 2;
+
+    public static void Setup()
+    {
+        box = SimulatedAccounting.New<Objects>(2, 4);
+        SimulatedSlab.New(box.AllCpus, 2, 3, 128, 256);
+        parent = box.Group<Objects>();
+        child = MemcgLife.Create<Objects>(box[0], parent);
+        objcg = AtomicPtr<Objcg>.Load(&MemcgKmem.Of(child)->Objcg);
+        if (!Charging.TryChargeKmem<Objects>(box[0], child, 1, Gfp.Kernel)) Bug.Fail("set-up: no charge");
+        SimulatedSlab.AtomicCss(child, &Released);
+    }
+
+    private static void Released(in ThisCpu cpu, PerCpuRef* r) => Rcu.Call(in cpu, &((Memcg*)r)->Css.Rcu, &Freed);
+
+    private static void Freed(in ThisCpu cpu, RcuHead* head) => Machine.OnFree((byte*)head - Css.RcuOffset, Memcg.Bytes);
+
+    public static void Body(int cpu)
+    {
+        ThisCpu self = box[cpu];
+        if (cpu == 1) TOrder.Switch(self, objcg, child, parent);
+        else
+        {
+            Memcg* owner = Objcg.GetOwner(self, objcg);
+            Charging.UnchargeKmem<Objects>(self, owner, 1);
+            Css.Put(self, &owner->Css);
+        }
+        Rcu.CpuOffline(self);
+    }
+
+    public static void Final()
+    {
+        if (AtomicPtr<Memcg>.Load(&objcg->Memcg) != parent) Bug.Fail("the objcg is not the parent's (I10)");
+        if (Objects.Usage(parent, CounterKind.Kmem) != 0) Bug.Fail("kmem of the surviving group (I1)", Objects.Usage(parent, CounterKind.Kmem));
+    }
+}
+
+/// <summary>How a list_lru's lists go to the parent.</summary>
+internal unsafe interface IListSwitch
+{
+    static abstract void Reparent(in ThisCpu cpu, ListLru* lru, Memcg* memcg);
+}
+
+internal readonly unsafe struct SplicesFirst : IListSwitch
+{
+    public static void Reparent(in ThisCpu cpu, ListLru* lru, Memcg* memcg) => ListLru.Reparent(in cpu, lru, memcg);
+}
+
+/// <summary>G1: an idle object comes off its list while the list goes to the parent.</summary>
+internal readonly unsafe struct DeleteAgainstListSwitch<TSwitch> : ICase where TSwitch : struct, IListSwitch
+{
+    private static SimulatedAccounting box;
+    private static Memcg* parent, child;
+    private static ListLru* lru;
+    private static ListHead* items;
+
+    public static int Cpus => 2;
+
+    public static void Setup()
+    {
+        box = SimulatedLists.New(out parent, out child, out lru);
+        if (!ListLru.Prepare(box[0], lru, child)) Bug.Fail("set-up: no lists");
+        items = Arena.Array<ListHead>(2, "item");
+        for (int i = 0; i < 2; i++) ListLru.LinkTo(box[0], lru, 0, child, items + i, add: true);
+    }
+
+    public static void Body(int cpu)
+    {
+        ThisCpu self = box[cpu];
+        if (cpu == 1) TSwitch.Reparent(self, lru, child);
+        else
+        {
+            Rcu.ReadLock(self);
+            ListLru.LinkTo(self, lru, 0, child, items, add: false); // its owner is the child still: objects follow their lists
+            Rcu.ReadUnlock(self);
+        }
+        Rcu.CpuOffline(self);
+    }
+
+    public static void Final()
+    {
+        long left = ListLru.CountOf(lru, 0, parent);
+        if (left != 1) Bug.Fail("items on the parent's list, of one", left);
+        List<string> wrong = [];
+        AtomicInt.Store(&child->Css.State, (int)CssState.Offline);
+        ListLru.Check(box[0], box.Tree, wrong);
+        if (wrong.Count != 0) Bug.Fail(wrong[0]);
+    }
+}
+
+/// <summary>Groups and a list_lru.</summary>
+internal static unsafe class SimulatedLists
+{
+    public static SimulatedAccounting New(out Memcg* parent, out Memcg* child, out ListLru* lru)
+    {
+        SimulatedAccounting box = SimulatedAccounting.New<Objects>(2, 3);
+        SimulatedSlab.New(box.AllCpus, 2, 4, 32, 128, 192, 256);
+        parent = box.Group<Objects>();
+        child = MemcgLife.Create<Objects>(box[0], parent);
+        lru = ListLru.Create(box[0], box.Tree);
+        if (lru == null || !ListLru.Prepare(box[0], lru, parent)) Bug.Fail("set-up: no lists");
+        return box;
+    }
+}
+
+/// <summary>How a group gets lists.</summary>
+internal unsafe interface IListMaker
+{
+    static abstract void Prepare(in ThisCpu cpu, ListLru* lru, Memcg* memcg);
+}
+
+internal readonly unsafe struct OnlineOnly : IListMaker
+{
+    public static void Prepare(in ThisCpu cpu, ListLru* lru, Memcg* memcg) => ListLru.Prepare(in cpu, lru, memcg);
+}
+
+/// <summary>G2: lists are made for a group while it dies.</summary>
+internal readonly unsafe struct PrepareAgainstOffline<TMaker> : ICase where TMaker : struct, IListMaker
+{
+    private static SimulatedAccounting box;
+    private static Memcg* child;
+    private static ListLru* lru;
+
+    public static int Cpus => 2;
+    public static void Setup() => box = SimulatedLists.New(out _, out child, out lru);
+
+    public static void Body(int cpu)
+    {
+        ThisCpu self = box[cpu];
+        if (cpu == 0) TMaker.Prepare(self, lru, child);
+        else
+        {
+            AtomicInt.Store(&child->Css.State, (int)CssState.Dying);
+            Rcu.Synchronize(self); // the kill's
+            ListLru.Reparent(self, lru, child);
+            AtomicInt.Store(&child->Css.State, (int)CssState.Offline);
+        }
+        Rcu.CpuOffline(self);
+    }
+
+    public static void Final()
+    {
+        if (AtomicPtr<ListLruMemcg>.Load(ListLru.EntryOf(lru, child)) != null) Bug.Fail("an offline group has lists that nobody empties (I22)");
+    }
+}
+
+/// <summary>For whom a page of a dying group counts.</summary>
+internal unsafe interface ICounts
+{
+    static abstract Memcg* For(Memcg* memcg);
+}
+
+internal readonly unsafe struct ForTheLiving : ICounts
+{
+    public static Memcg* For(Memcg* memcg) => Spliced.Counting(memcg);
+}
+
+/// <summary>H7: a page is counted for a group whose counts go to the parent.</summary>
+internal readonly unsafe struct CountAgainstMove<TCounts> : ICase where TCounts : struct, ICounts
+{
+    private static SimulatedAccounting box;
+    private static Memcg* parent, child;
+
+    public static int Cpus => 2;
+
+    public static void Setup()
+    {
+        box = SimulatedAccounting.New<Spliced>(2, 3);
+        SimulatedSlab.New(box.AllCpus, 2, 3, 128, 256);
+        parent = box.Group<Spliced>();
+        child = MemcgLife.Create<Spliced>(box[0], parent);
+    }
+
+    public static void Body(int cpu)
+    {
+        ThisCpu self = box[cpu];
+        if (cpu == 0)
+        {
+            Rcu.ReadLock(self);
+            MemcgStatCpu.Add(Memcg.OnCpu(self, TCounts.For(child)), MemcgStatItem.Rss, 1);
+            Rcu.ReadUnlock(self);
+            Poll.Run(self);
+            Rcu.ReadLock(self);
+            MemcgStatCpu.Add(Memcg.OnCpu(self, TCounts.For(child)), MemcgStatItem.Rss, 1);
+            Rcu.ReadUnlock(self);
+        }
+        else
+        {
+            AtomicInt.Store(&child->Css.State, (int)CssState.Dying);
+            Rcu.Synchronize(self); // the kill's
+            MemcgStat.MoveToParent(self, child, parent);
+        }
+        Rcu.CpuOffline(self);
+    }
+
+    public static void Final()
+    {
+        long own = MemcgStat.Read(child, MemcgStatItem.Rss), parents = MemcgStat.Read(parent, MemcgStatItem.Rss);
+        if ((own, parents) != (0, 2)) Bug.Fail("counted for the dead group, and for its parent", own, parents);
+    }
+}
+
+/// <summary>E12: two CPUs make the vector of one slab (ObjVector.FindOrCreate).</summary>
+internal readonly unsafe struct TwoOwnersOfOneSlab : ICase
+{
+    private const int PerSlab = 8;
+    private static SimulatedAccounting box;
+    private static SlabState* slab;
+    private static KmemCacheState* cache;
+    private static Page* page;
+
+    public static int Cpus => 2;
+
+    public static void Setup()
+    {
+        box = SimulatedAccounting.New<Objects>(2, 2);
+        slab = SimulatedSlab.New(box.AllCpus, 2, 2, 64, 256);
+        cache = SlabCache.StateOf(SlabState.KmallocCache(slab, KmallocSizes.ClassOf(256), accounted: false));
+        Guarded<int>.Set(&cache->PerSlab, PerSlab); // a vector of one line
+        page = MemMap.PageOf(MemMap.Of(box[0]), new Pfn(1));
+    }
+
+    public static void Body(int cpu)
+    {
+        ThisCpu self = box[cpu];
+        byte* obj = MemMap.FrameOf(MemMap.Of(self), page) + Guarded<int>.Get(&cache->FirstObject) + cpu * Guarded<int>.Get(&cache->Stride);
+        GuardedPtr<Objcg>* slot = ObjVector.FindOrCreate(self, cache, page, obj);
+        if (slot == null) Bug.Fail("no vector");
+        GuardedPtr<Objcg>.Set(slot, (Objcg*)(cpu + 1));
+    }
+
+    public static void Final()
+    {
+        GuardedPtr<Objcg>* vector = KmemWord.Target<GuardedPtr<Objcg>>(AtomicLong.Load(&page->Memcg));
+        for (int i = 0; i < 2; i++)
+            if ((long)GuardedPtr<Objcg>.Get(vector + i) != i + 1) Bug.Fail("an object without its owner", i);
+        if (SimulatedSlab.Free(slab, 2, 64) != 3) Bug.Fail("vectors that were not given back", 3 - SimulatedSlab.Free(slab, 2, 64));
+    }
+}
+
+internal static class ReparentCases
+{
+    public static IReadOnlyList<Case> All { get; } =
+    [
+        Case.Of<UnchargeAgainstSwitch<StoreThenPut>>("E6", "ObjCgroup", "1u1o"),
+        Case.Of<UnchargeAgainstSwitch<PutThenStore>>("E6", "busted-put-then-store", "1u1o", Expect.Broken),
+        Case.Of<DeleteAgainstListSwitch<SplicesFirst>>("G1", "list_lru", "1d1o"),
+        Case.Of<DeleteAgainstListSwitch<ErasesFirst>>("G1", "busted-erase-first", "1d1o", Expect.Broken),
+        Case.Of<PrepareAgainstOffline<OnlineOnly>>("G2", "list_lru", "1p1o"),
+        Case.Of<PrepareAgainstOffline<AnyGroup>>("G2", "busted-no-look", "1p1o", Expect.Broken),
+        Case.Of<CountAgainstMove<ForTheLiving>>("H7", "SpliceToParent", "1c1o"),
+        Case.Of<CountAgainstMove<ForWhoeverIsNamed>>("H7", "busted-no-look", "1c1o", Expect.Broken),
+        Case.Of<TwoOwnersOfOneSlab>("E12", "ObjVector", "2a"),
+    ];
+}
