@@ -75,7 +75,8 @@ internal sealed class KmemCommand(CommandContext context, ParseResult parsed)
             throw new UsageException($"--footprint: {TopologyText.Size(footprint)} are needed, this machine has {TopologyText.Size(has)}; ask for less", ofThisMachine: true);
         Model[] models = ScenarioReader.Models(parsed.GetValue(o.Model) is { Length: > 0 } given ? given : designs);
         if (models.FirstOrDefault(m => m[Axis.Kmem] == NoKmem.Name) is { } none)
-            throw new UsageException($"--model: {none} charges no kernel objects; choose an era from 3.14 to 5.3, 5.9, 6.18, 7.1, or add kmem=ANSWER (`list axes`)");
+            throw new UsageException($"--model: {none} charges no kernel objects; choose "
+                + $"{string.Join(", ", Eras.All.Where(e => e.Answers[(int)Axis.Kmem] != NoKmem.Name).Select(e => e.Name))}, or add kmem=ANSWER (`list axes`)");
         var results = new List<TResult>();
         foreach (Model model in models)
         {

@@ -71,6 +71,7 @@ internal sealed record Scenario
         Seed = Schedule.Seed,
         GroupsBeside = Workloads.Sum(w => w.GroupsBeside) + Threads.Max(),
         Objects = Objects,
+        ExtraGroups = 64 + Threads.Max() * (KmemRing.Objects / Objects + 2),
     };
 
     /// <summary>As the result file has it.</summary>

@@ -56,7 +56,8 @@ internal sealed unsafe class OfflineLab(InstancePlan plan, IReadOnlyList<Offline
         {
             Memcg* memcg = KmemBench<TC>.Group(in cpu, bench.Parent);
             Fill<TC>(in cpu, memcg, caches, shape, held);
-            Rcu.Barrier(in cpu); // what filling left behind is not what is measured
+            KmemBench<TC>.Remove(in cpu, KmemBench<TC>.Group(in cpu, bench.Parent)); // filling has cleared the CPU's caches: the way there is warm again
+            Rcu.Barrier(in cpu); // and nothing it left behind is measured
             // The callback the tree would call, between two readings of the clock.
             Guarded<nint>.Set(&memcg->Css.OfflineFunction, (nint)(delegate*<in ThisCpu, Memcg*, void>)&Timed<TC>);
             long before = AtomicLong.Load(&bench.Tree->Dying);

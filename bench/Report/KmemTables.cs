@@ -32,9 +32,12 @@ internal static class KmemTables
         writer.WriteLine("offline is the callback alone; the wait before it is the grace period of the kill, with one CPU running and the others parked; medians");
     }
 
+    /// <summary>About a cycle.</summary>
+    private const double LeastNs = 0.25;
+
     /// <summary>
-    /// Linear when the last step still costs a third or more of what the step before did, for each unit, and the largest is half again as dear as the
-    /// one before. Cold caches make the first objects dearer than the millionth; that is no slope.
+    /// Linear when the last step still costs a third or more of what the step before did, for each unit; when the largest is half again as dear as the
+    /// one before; and when a unit costs more than a cycle: less is no loop over the units, but what a group meets in caches that they have filled.
     /// </summary>
     private static string Growth(string varied, OfflineReport[] points)
     {
@@ -42,7 +45,7 @@ internal static class KmemTables
         if (at.Length < 3) return $"{points[0].Model}: {at.Length} points say nothing about a shape";
         double Slope(int i) => (at[i].Ns - at[i - 1].Ns) / (at[i].N - at[i - 1].N);
         int last = at.Length - 1;
-        bool linear = Slope(last) > Slope(last - 1) / 3 && at[last].Ns > 1.5 * at[last - 1].Ns;
+        bool linear = Slope(last) > LeastNs && Slope(last) > Slope(last - 1) / 3 && at[last].Ns > 1.5 * at[last - 1].Ns;
         return $"{points[0].Model}: {(linear ? $"linear in {varied}, {Numbers.Ns(Slope(last))} for each" : $"constant in {varied}")} "
             + $"({Numbers.Ns(at[0].Ns)} at {at[0].N}, {Numbers.Ns(at[last].Ns)} at {at[last].N})";
     }

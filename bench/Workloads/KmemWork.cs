@@ -6,12 +6,16 @@ using MemcgNative.Native;
 
 namespace MemcgNative.Bench;
 
+/// <summary>How many objects a worker of the kernel-memory workloads keeps; so many groups may be held by one each.</summary>
+internal static class KmemRing
+{
+    /// <summary>A power of two.</summary>
+    public const int Objects = 256;
+}
+
 /// <summary>What the kernel-memory workloads share: a group of the worker's own below its leaf, and a ring of objects.</summary>
 internal static unsafe class KmemWork<TC> where TC : struct, IMemoryController
 {
-    /// <summary>Objects a worker keeps.</summary>
-    public const int Ring = 256;
-
     /// <summary>The group the worker allocates for: its child of the moment, or its leaf when no child could be made.</summary>
     public static Memcg* Payer(WorkerState* w) => w->Child == null ? w->Memcg : w->Child;
 
@@ -20,14 +24,22 @@ internal static unsafe class KmemWork<TC> where TC : struct, IMemoryController
     {
         if (w->Child != null) MemcgLife.Remove(in cpu, w->Child);
         w->Child = MemcgLife.Create<TC>(in cpu, w->Memcg);
-        if (w->Child == null) w->Failed++; // the table of groups is full of zombies
+        if (w->Child == null)
+        {
+            w->Failed++; // the table of groups is full of zombies
+            return;
+        }
+        // Where groups have copies of caches the first object asks for one and is nobody's; the worker that makes it runs at once here.
+        void* first = KmemObjects.Alloc<TC>(in cpu, w->Cache, w->Child);
+        if (first != null) KmemObjects.Free<TC>(in cpu, first);
+        CacheCreation.Flush(in cpu);
     }
 
     /// <summary>The oldest object of the ring goes, a new one comes.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static void Turn(in ThisCpu cpu, WorkerState* w)
     {
-        Page** at = w->Pages + (w->Cursor++ & (Ring - 1));
+        Page** at = w->Pages + (w->Cursor++ & (KmemRing.Objects - 1));
         if (*at != null) KmemObjects.Free<TC>(in cpu, *at);
         *at = (Page*)KmemObjects.Alloc<TC>(in cpu, w->Cache, Payer(w));
         if (*at == null) w->Failed++;
@@ -140,7 +152,7 @@ internal readonly unsafe struct RemoteFree<TC> : IWorkload<TC> where TC : struct
     {
         int cpus = Guarded<int>.Get(&cpu.Table->Count);
         WorkerState* next = w - cpu.Index + (cpu.Index + 1) % cpus;
-        for (; ops > 0; ops--) HandOver(in cpu, w, (AtomicLong*)(next->Pages + (w->Cursor++ & (KmemWork<TC>.Ring - 1))));
+        for (; ops > 0; ops--) HandOver(in cpu, w, (AtomicLong*)(next->Pages + (w->Cursor++ & (KmemRing.Objects - 1))));
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -155,7 +167,7 @@ internal readonly unsafe struct RemoteFree<TC> : IWorkload<TC> where TC : struct
     /// <inheritdoc/>
     public static void Finish(in ThisCpu cpu, WorkerState* w)
     {
-        for (int i = 0; i < KmemWork<TC>.Ring; i++)
+        for (int i = 0; i < KmemRing.Objects; i++)
         {
             void* old = (void*)AtomicLong.Exchange((AtomicLong*)(w->Pages + i), 0); // the neighbour has finished its batches
             if (old != null) KmemObjects.Free<TC>(in cpu, old);

@@ -12,7 +12,8 @@ internal static unsafe class AuditPageCgroup
     public static void Check<TC>(in ThisCpu cpu, MemcgTree* tree, long charged, List<string> wrong) where TC : struct, IMemoryController
     {
         MemMap* map = MemMap.Of(cpu);
-        for (long pfn = 0; pfn < Guarded<long>.Get(&map->Count); pfn++) TC.PageCgroupCheck(cpu, MemMap.PageOf(map, new Pfn(pfn)), wrong);
+        for (long pfn = 0; pfn < Guarded<long>.Get(&map->Count); pfn++)
+            if (MemMap.PageOf(map, new Pfn(pfn)) is var page && !KmemWord.Has(page)) TC.PageCgroupCheck(cpu, page, wrong); // a kernel block's word is kmem's
         if (TC.PageCgroupBytes == 0) return;
         long live = LiveObjects(AccountingCpu.PageCgroups(cpu));
         if (live != charged) wrong.Add($"page_cgroup: {live} objects allocated and not freed, {charged} pages are charged");

@@ -121,14 +121,7 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     /// <inheritdoc/>
     public static bool MoveCharge(in ThisCpu cpu, Page* old, Page* page, bool lrucare)
     {
-        if (TPageCgroup.OwnerMayMove) Rcu.ReadLock(cpu); // (O1): between the two pages
-        bool moved = lrucare ? MoveListed(cpu, old, page) : TPageCgroup.MoveCharge<TPageCgroup, TLru>(cpu, old, page);
-        if (TPageCgroup.OwnerMayMove) Rcu.ReadUnlock(cpu);
-        return moved;
-    }
-
-    private static bool MoveListed(in ThisCpu cpu, Page* old, Page* page)
-    {
+        if (!lrucare) return TPageCgroup.MoveCharge<TPageCgroup, TLru>(cpu, old, page);
         var take = new TakeSwitch<TPageCgroup, TLru>();
         TLru.Rehome<TPageCgroup, TakeSwitch<TPageCgroup, TLru>>(cpu, old, ref take);
         if (take.Owner == null) return false;
@@ -280,11 +273,19 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     public static void OnMigrateEnd(in ThisCpu cpu, Page* old, Page* page, bool ok) =>
         TUncharge.OnMigrateEnd<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, old, page, ok);
     /// <inheritdoc/>
-    public static void OnMigrated(in ThisCpu cpu, Page* old, Page* page) =>
+    public static void OnMigrated(in ThisCpu cpu, Page* old, Page* page)
+    {
+        if (TPageCgroup.OwnerMayMove) Rcu.ReadLock(cpu); // (O1)
         TUncharge.OnMigrated<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, old, page);
+        if (TPageCgroup.OwnerMayMove) Rcu.ReadUnlock(cpu);
+    }
     /// <inheritdoc/>
-    public static void OnReplaced(in ThisCpu cpu, Page* old, Page* page) =>
+    public static void OnReplaced(in ThisCpu cpu, Page* old, Page* page)
+    {
+        if (TPageCgroup.OwnerMayMove) Rcu.ReadLock(cpu); // (O1)
         TUncharge.OnReplaced<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, old, page);
+        if (TPageCgroup.OwnerMayMove) Rcu.ReadUnlock(cpu);
+    }
     /// <inheritdoc/>
     [MethodImpl(Inline)]
     public static void OnBatchBegin(in ThisCpu cpu) => TUncharge.OnBatchBegin(cpu);

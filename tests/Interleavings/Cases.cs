@@ -26,6 +26,8 @@ internal static class Cases
         .. ChargeRaceCases.All,
         .. ListRaceCases.All,
         .. ReparentCases.All,
+        .. ByteStockCases.All,
+        .. OwnerLifeCases.All,
         .. LitmusCases.All,
     ];
 

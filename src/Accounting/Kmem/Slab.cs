@@ -67,10 +67,12 @@ public sealed unsafe class Slab
     {
         SlabState* slab = SlabState.Of(in cpu);
         if (slab == null) return;
+        TestAndSetLock.Acquire(in cpu, &slab->Mutex); // caches come and go on other CPUs; emptying a stack needs allocator locks only
         // Twice: a slab of an accounted cache that goes frees its vector into another cache's stack.
         for (int turn = 0; turn < 2; turn++)
             for (ListHead* at = IntrusiveList.First(&slab->Caches); at != &slab->Caches; at = IntrusiveList.NextOf(at))
                 KmemCache<SlabHook<TC>>.DrainLocal(in cpu, SlabCache.StateOf(SlabCache.OfAll(at)));
+        TestAndSetLock.Release(in cpu, &slab->Mutex);
     }
 
     /// <summary>Everything this CPU keeps goes back to the page allocator's pools; the first CPU also closes the layer. When no group is left but the root.</summary>

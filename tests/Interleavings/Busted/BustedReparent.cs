@@ -1,25 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using MemcgNative.Accounting;
+using MemcgNative.Allocator;
 using MemcgNative.Native;
+using AnyCopies = MemcgNative.Accounting.Controller<MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
+    MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>, MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage,
+    MemcgNative.Accounting.PerGroupCaches<MemcgNative.Accounting.ReparentCaches>>;
 
 namespace MemcgNative.Tests.Interleavings;
 
 // The end of a group, wrong in one way each.
 
-/// <summary>The old owner's last reference is put before the new owner can be seen: who has loaded the old one waits for a store that waits for him (D8).</summary>
-internal readonly unsafe struct PutThenStore : ISwitchOrder
+/// <summary>Loads the owner and uses it when its grace period may be over (E4, E6).</summary>
+internal readonly unsafe struct AfterRcu : IFindsOwner
 {
-    public static void Switch(in ThisCpu cpu, Objcg* objcg, Memcg* child, Memcg* parent)
+    public static void Uncharge<TC>(in ThisCpu cpu, Objcg* objcg) where TC : struct, IMemoryController
     {
-        Css.Put(in cpu, &child->Css);
-        Rcu.Synchronize(in cpu); // the group is recycled
-        AtomicPtr<Memcg>.Store(&objcg->Memcg, parent);
+        Memcg* owner = AtomicPtr<Memcg>.Load(&objcg->Memcg);
+        Poll.Run(in cpu);
+        Charging.UnchargeKmem<TC>(in cpu, owner, 1);
     }
 }
 
 /// <summary>6.18: the entry goes first, and whoever looks for the lists goes to the parent's, while the items are still on the child's (G1).</summary>
 internal readonly unsafe struct ErasesFirst : IListSwitch
 {
+    public static bool Frees => false;
     public static void Reparent(in ThisCpu cpu, ListLru* lru, Memcg* memcg)
     {
         AtomicPtr<ListLruMemcg>* entry = ListLru.EntryOf(lru, memcg);
@@ -32,6 +37,7 @@ internal readonly unsafe struct ErasesFirst : IListSwitch
 /// <summary>Makes lists for whoever asks, dying or not (G2).</summary>
 internal readonly unsafe struct AnyGroup : IListMaker
 {
+    public static bool Waits => false;
     public static void Prepare(in ThisCpu cpu, ListLru* lru, Memcg* memcg)
     {
         ListLruMemcg* own = ListLru.New(in cpu, 1);
@@ -43,4 +49,52 @@ internal readonly unsafe struct AnyGroup : IListMaker
 internal readonly unsafe struct ForWhoeverIsNamed : ICounts
 {
     public static Memcg* For(Memcg* memcg) => memcg;
+}
+
+/// <summary>Adds a stock's rest by load and store: the other CPU's rest is lost, and with it a part of a page (E8).</summary>
+internal readonly unsafe struct StoresTheRest : IByteDrain
+{
+    public static void Drain(in ThisCpu cpu, BytesOf* owner)
+    {
+        SlabCpu* own = SlabCpu.Of(cpu.Area);
+        if (AtomicLong.Load(&own->Stocked) == 0) return;
+        int bytes = AtomicInt.Load(&own->Bytes);
+        AtomicInt.Store(&own->Bytes, 0);
+        AtomicLong.Store(&own->Stocked, 0);
+        AtomicInt.Store(&owner->Residue, AtomicInt.Load(&owner->Residue) + bytes);
+        AtomicInt.Add(&owner->References, -1);
+    }
+}
+
+/// <summary>The mail of 2019: the pointer is killed, then the css reference is taken that it owes (E3).</summary>
+internal readonly unsafe struct PaysAfterwards : IPointerSwitch
+{
+    public static void Reparent(in ThisCpu cpu, Memcg* child, Memcg* parent)
+    {
+        MemcgKmem* kmem = MemcgKmem.Of(child);
+        LockWord* l = &Memcg.TreeOf(child)->CssSetLock;
+        Objcg* own = AtomicPtr<Objcg>.Exchange(&kmem->Objcg, null);
+        PerCpuRef.Kill(in cpu, &own->Ref);
+        Css.Get(in cpu, &child->Css);
+        long moved = 0;
+        TestAndSetLock.Acquire(in cpu, l);
+        for (ListHead* at = IntrusiveList.First(&kmem->Owned); at != &kmem->Owned; at = IntrusiveList.NextOf(at), moved++)
+            AtomicPtr<Memcg>.Store(&Objcg.OfList(at)->Memcg, parent);
+        IntrusiveList.Splice(&MemcgKmem.Of(parent)->Owned, &kmem->Owned);
+        TestAndSetLock.Release(in cpu, l);
+        if (moved != 0) Css.GetMany(in cpu, &parent->Css, moved);
+        if (moved != 0) Css.PutMany(in cpu, &child->Css, moved);
+    }
+}
+
+/// <summary>The series of 2014: the slot is loaded inside RCU, and the copy used after it, without a reference (D4).</summary>
+internal readonly unsafe struct SelectsAsPosted : ISelects
+{
+    public static void Use(in ThisCpu cpu, SlabCache* root, int id, Page* slab)
+    {
+        SlabCache* copy = CacheCreation.Find(root, id);
+        Poll.Run(in cpu);
+        if (copy != null && SlabHook<AnyCopies>.OnNewSlab(in cpu, SlabCache.StateOf(copy), slab, Gfp.Kernel))
+            SlabHook<AnyCopies>.OnSlabRelease(in cpu, SlabCache.StateOf(copy), slab);
+    }
 }

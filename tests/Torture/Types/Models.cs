@@ -19,6 +19,12 @@ internal static class Models
     /// <summary>The one model to run (--model), or all.</summary>
     public static Model? Only { get; set; }
 
+    /// <summary>One model per answer of the kmem axis that charges.</summary>
+    public static IReadOnlyList<Model> Kmem { get; } = [.. All.Where(m => m[Axis.Kmem] != NoKmem.Name).DistinctBy(m => m[Axis.Kmem])];
+
+    /// <summary>The kmem model of the nth episode.</summary>
+    public static Model KmemAt(int episode) => Only is { } only && only[Axis.Kmem] != NoKmem.Name ? only : Kmem[episode % Kmem.Count];
+
     /// <summary>The model of a type's nth episode.</summary>
     public static Model At(int episode) => Only ?? All[episode % All.Count];
 
@@ -61,4 +67,10 @@ internal sealed class AccountingMaker(Model model) : IControllerUser<TortureType
 internal sealed class CounterMaker(Model model) : IControllerUser<TortureType>
 {
     public TortureType Use<TC>() where TC : struct, IMemoryController => new CounterTorture<TC>(model.ToString());
+}
+
+/// <summary>Makes the kmem type of a model.</summary>
+internal sealed class KmemMaker(Model model) : IControllerUser<TortureType>
+{
+    public TortureType Use<TC>() where TC : struct, IMemoryController => new KmemTorture<TC>(model.ToString());
 }

@@ -21,6 +21,7 @@ internal static class TypeList
         ("percpuref", 2, _ => new PercpuRefTorture<RealKill>()),
         ("allocator", 2, _ => new AllocatorTorture()),
         ("slab", 2, _ => new SlabTorture()),
+        ("kmem", 3, i => Matrix.Bind(Models.KmemAt(i), new KmemMaker(Models.KmemAt(i)))),
         ("counters", 3, i => Matrix.Bind(Models.At(i), new CounterMaker(Models.At(i)))),
         ("accounting", 8, i => Matrix.Bind(Models.At(i), new AccountingMaker(Models.At(i)))),
     ];
@@ -38,6 +39,8 @@ internal static class TypeList
         Bad("busted.percpuref-early", n => new PercpuRefTorture<EarlyKill>(n)),
         Bad("busted.allocator-remote", n => new AllocatorTorture(remoteDrain: true, n)),
         Bad("busted.slab-remote", n => new SlabTorture(remoteDrain: true, n)),
+        Bad("busted.kmem-keeps-owner", n =>
+            new KmemTorture<Controller<PageCounter<PageCounter40>, OwnerWord, ZoneLruLock<TicketLock>, AtFinalPut, PinPerPage, FreesUncharged>>("I15", n)),
         Bad("busted.counter-loses", n =>
             new CounterTorture<Controller<BustedCounter<LosesUpdates>, OwnerWord, ZoneLruLock<TicketLock>, AtFinalPut, PinPerPage, NoKmem>>("lost update", false, n)),
         Bad("busted.counter-repair", n =>

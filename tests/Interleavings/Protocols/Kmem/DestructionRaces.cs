@@ -31,7 +31,7 @@ internal unsafe struct Finding
 {
     public Copy Cache;
     public AtomicPtr<Copy> Slot;
-    public AtomicInt Work, RootReferences;
+    public AtomicInt Work, RootReferences, OnRoot;
     public LockWord Mutex, Caches;
 }
 
@@ -100,6 +100,7 @@ internal readonly unsafe struct RootDestroyAgainstChildDestroy : IRace<Finding>
     {
         AtomicPtr<Copy>.Init(&s->Slot, &s->Cache); // the group's list
         AtomicInt.Init(&s->RootReferences, 1);
+        AtomicInt.Init(&s->OnRoot, 1); // the root's list of its copies
     }
 
     public static void Run<TGuard>(in ThisCpu cpu, Finding* s) where TGuard : struct, IGuard
@@ -110,7 +111,7 @@ internal readonly unsafe struct RootDestroyAgainstChildDestroy : IRace<Finding>
             AtomicInt.Store(&s->RootReferences, 0);
             if (TGuard.On) Unlist(cpu, s); // first, so that offline cannot find it
             AtomicInt.Exchange(&s->Work, 0); // cancel_work_sync
-            Copy.Destroy(&s->Cache);
+            if (AtomicInt.Exchange(&s->OnRoot, 0) != 0) Copy.Destroy(&s->Cache);
             if (!TGuard.On) Unlist(cpu, s);
             Lock.Release(cpu, &s->Mutex);
             return;
@@ -120,7 +121,11 @@ internal readonly unsafe struct RootDestroyAgainstChildDestroy : IRace<Finding>
         if (found) AtomicInt.Store(&s->Work, 1);
         Lock.Release(cpu, &s->Caches);
         Lock.Acquire(cpu, &s->Mutex); // the worker
-        if (AtomicInt.Exchange(&s->Work, 0) != 0 && (!TGuard.On || AtomicInt.Load(&s->RootReferences) != 0)) Copy.Destroy(&s->Cache);
+        if (AtomicInt.Exchange(&s->Work, 0) != 0 && (!TGuard.On || AtomicInt.Load(&s->RootReferences) != 0))
+        {
+            AtomicInt.Store(&s->OnRoot, 0);
+            Copy.Destroy(&s->Cache);
+        }
         Lock.Release(cpu, &s->Mutex);
     }
 

@@ -75,6 +75,6 @@ internal static class Race
     ];
 
     /// <summary>An effect that the kernel knows and accepts: a schedule shows it.</summary>
-    public static Case Accepted<TRace, TState>(string id, string what, string shape) where TRace : struct, IRace<TState> where TState : unmanaged =>
-        Case.Of<RaceCase<TRace, TState, GuardOn>>(id, $"accepted-{what}", shape, Expect.Broken);
+    public static Case Accepted<TRace, TState>(string id, string what, string shape, Expect shown = Expect.Broken) where TRace : struct, IRace<TState> where TState : unmanaged =>
+        Case.Of<RaceCase<TRace, TState, GuardOn>>(id, $"accepted-{what}", shape, shown);
 }

@@ -13,24 +13,32 @@ namespace MemcgNative.Tests.Interleavings;
 
 // What ships, on the other axes' plainest answers.
 
-/// <summary>In which order a switch stores the new owner and puts the old one's reference.</summary>
-internal unsafe interface ISwitchOrder
+/// <summary>How an uncharge finds the owner.</summary>
+internal unsafe interface IFindsOwner
 {
-    static abstract void Switch(in ThisCpu cpu, Objcg* objcg, Memcg* child, Memcg* parent);
+    static abstract void Uncharge<TC>(in ThisCpu cpu, Objcg* objcg) where TC : struct, IMemoryController;
 }
 
-/// <summary>The shipped one: Objcg.Reparent, then the put.</summary>
-internal readonly unsafe struct StoreThenPut : ISwitchOrder
+/// <summary>The shipped one: inside RCU until the page is off the counters.</summary>
+internal readonly unsafe struct InsideRcu : IFindsOwner
 {
-    public static void Switch(in ThisCpu cpu, Objcg* objcg, Memcg* child, Memcg* parent)
+    public static void Uncharge<TC>(in ThisCpu cpu, Objcg* objcg) where TC : struct, IMemoryController => Objcg.UnchargePages<TC>(in cpu, objcg, 1);
+}
+
+/// <summary>The shipped one for charges: with a reference.</summary>
+internal readonly unsafe struct WithReference : IFindsOwner
+{
+    public static void Uncharge<TC>(in ThisCpu cpu, Objcg* objcg) where TC : struct, IMemoryController
     {
-        Objcg.Reparent(in cpu, &MemcgKmem.Of(child)->Objcg, &MemcgKmem.Of(child)->Owned, &MemcgKmem.Of(parent)->Owned, parent);
-        Css.Put(in cpu, &child->Css);
+        Memcg* owner = Objcg.GetOwner(in cpu, objcg);
+        Poll.Run(in cpu); // a charge may wait
+        Charging.UnchargeKmem<TC>(in cpu, owner, 1);
+        Css.Put(in cpu, &owner->Css);
     }
 }
 
 /// <summary>D8, E6: a page is uncharged through an objcg while its group goes: on one of the two, the parent exact, nobody below 0, nobody freed under a reader.</summary>
-internal readonly unsafe struct UnchargeAgainstSwitch<TOrder> : ICase where TOrder : struct, ISwitchOrder
+internal readonly unsafe struct UnchargeAgainstSwitch<TFinds> : ICase where TFinds : struct, IFindsOwner
 {
     private static SimulatedAccounting box;
     private static Memcg* parent, child;
@@ -56,12 +64,11 @@ internal readonly unsafe struct UnchargeAgainstSwitch<TOrder> : ICase where TOrd
     public static void Body(int cpu)
     {
         ThisCpu self = box[cpu];
-        if (cpu == 1) TOrder.Switch(self, objcg, child, parent);
+        if (cpu == 0) TFinds.Uncharge<Objects>(self, objcg);
         else
         {
-            Memcg* owner = Objcg.GetOwner(self, objcg);
-            Charging.UnchargeKmem<Objects>(self, owner, 1);
-            Css.Put(self, &owner->Css);
+            Objcg.Reparent(self, &MemcgKmem.Of(child)->Objcg, &MemcgKmem.Of(child)->Owned, &MemcgKmem.Of(parent)->Owned, parent);
+            Css.Put(self, &child->Css); // the last: its place is the next group's, a grace period later
         }
         Rcu.CpuOffline(self);
     }
@@ -76,6 +83,8 @@ internal readonly unsafe struct UnchargeAgainstSwitch<TOrder> : ICase where TOrd
 /// <summary>How a list_lru's lists go to the parent.</summary>
 internal unsafe interface IListSwitch
 {
+    /// <summary>Erased entries are freed at the end. A twin that breaks links needs no grace period to be found.</summary>
+    static virtual bool Frees => true;
     static abstract void Reparent(in ThisCpu cpu, ListLru* lru, Memcg* memcg);
 }
 
@@ -112,7 +121,7 @@ internal readonly unsafe struct DeleteAgainstListSwitch<TSwitch> : ICase where T
             ListLru.LinkTo(self, lru, 0, child, items, add: false); // its owner is the child still: objects follow their lists
             Rcu.ReadUnlock(self);
         }
-        Rcu.CpuOffline(self);
+        if (TSwitch.Frees) Rcu.CpuOffline(self);
     }
 
     public static void Final()
@@ -132,7 +141,7 @@ internal static unsafe class SimulatedLists
     public static SimulatedAccounting New(out Memcg* parent, out Memcg* child, out ListLru* lru)
     {
         SimulatedAccounting box = SimulatedAccounting.New<Objects>(2, 3);
-        SimulatedSlab.New(box.AllCpus, 2, 4, 32, 128, 192, 256);
+        SimulatedSlab.New(box.AllCpus, 2, 6, 32, 128, 192, 256);
         parent = box.Group<Objects>();
         child = MemcgLife.Create<Objects>(box[0], parent);
         lru = ListLru.Create(box[0], box.Tree);
@@ -144,6 +153,8 @@ internal static unsafe class SimulatedLists
 /// <summary>How a group gets lists.</summary>
 internal unsafe interface IListMaker
 {
+    /// <summary>Relies on the grace period between the kill and offline.</summary>
+    static virtual bool Waits => true;
     static abstract void Prepare(in ThisCpu cpu, ListLru* lru, Memcg* memcg);
 }
 
@@ -165,15 +176,16 @@ internal readonly unsafe struct PrepareAgainstOffline<TMaker> : ICase where TMak
     public static void Body(int cpu)
     {
         ThisCpu self = box[cpu];
+        if (TMaker.Waits) Poll.Run(self); // the allocation began before the removal, or after it
         if (cpu == 0) TMaker.Prepare(self, lru, child);
         else
         {
             AtomicInt.Store(&child->Css.State, (int)CssState.Dying);
-            Rcu.Synchronize(self); // the kill's
+            if (TMaker.Waits) Rcu.Synchronize(self); // the kill's
             ListLru.Reparent(self, lru, child);
             AtomicInt.Store(&child->Css.State, (int)CssState.Offline);
         }
-        Rcu.CpuOffline(self);
+        if (TMaker.Waits) Rcu.CpuOffline(self);
     }
 
     public static void Final()
@@ -280,8 +292,9 @@ internal static class ReparentCases
 {
     public static IReadOnlyList<Case> All { get; } =
     [
-        Case.Of<UnchargeAgainstSwitch<StoreThenPut>>("E6", "ObjCgroup", "1u1o"),
-        Case.Of<UnchargeAgainstSwitch<PutThenStore>>("E6", "busted-put-then-store", "1u1o", Expect.Broken),
+        Case.Of<UnchargeAgainstSwitch<InsideRcu>>("E6", "ObjCgroup", "1u1o"),
+        Case.Of<UnchargeAgainstSwitch<WithReference>>("E6", "ObjCgroup,charge", "1u1o"),
+        Case.Of<UnchargeAgainstSwitch<AfterRcu>>("E6", "busted-after-rcu", "1u1o", Expect.Broken),
         Case.Of<DeleteAgainstListSwitch<SplicesFirst>>("G1", "list_lru", "1d1o"),
         Case.Of<DeleteAgainstListSwitch<ErasesFirst>>("G1", "busted-erase-first", "1d1o", Expect.Broken),
         Case.Of<PrepareAgainstOffline<OnlineOnly>>("G2", "list_lru", "1p1o"),
