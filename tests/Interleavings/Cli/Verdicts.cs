@@ -44,7 +44,6 @@ internal sealed class Verdicts
             o.Append(CultureInfo.InvariantCulture,
                 $"| {c.Id} | {c.Design} | {c.Shape} | {cpus} | {v.cells[(c.Name, MemoryModel.SC)]} | {v.cells[(c.Name, MemoryModel.TSO)]} | {must} | {remarks} |\n");
         }
-        KmemVerdicts.Append(o);
         return o.ToString();
     }
 

@@ -50,7 +50,7 @@ public class CaseTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void Every_race_of_the_mails_is_shown_or_says_why_not() => Assert.DoesNotContain(Races.All, r => r.Id[0] is 'A' or 'C' or 'S' && Verdicts.IsOpen(r));
+    public void Every_race_of_the_mails_is_shown_or_says_why_not() => Assert.DoesNotContain(Races.All, r => r.Id[0] != 'B' && Verdicts.IsOpen(r));
 
     [Fact]
     public void Every_case_with_the_id_of_a_race_is_one_of_the_list() =>

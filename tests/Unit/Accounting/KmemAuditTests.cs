@@ -41,6 +41,26 @@ public sealed unsafe class KmemAuditTests
             PerCpuRef.Get(box.Cpu(), &AtomicPtr<Objcg>.Load(&MemcgKmem.Of((Memcg*)memcg)->Objcg)->Ref));
 
     [Fact]
+    public void A_leaked_reference_on_the_objcg_of_a_node_is_seen() =>
+        Expect<PagesAndObjects>("3 references, 2 holders are found (I13)", (box, memcg, obj) =>
+            PerCpuRef.Get(box.Cpu(), &AtomicPtr<Objcg>.Load(&NodeObjcg.Of((Memcg*)memcg, 0)->Active)->Ref));
+
+    [Fact]
+    public void A_leaked_reference_on_a_group_is_a_pin_that_nobody_explains() // I19
+    {
+        using var box = new KmemBox<ObjectOwners>();
+        Memcg* memcg = box.Group();
+        Css.Get(box.Cpu(), &memcg->Css);
+        box.Remove(memcg);
+        DyingGroup zombie = Assert.Single(box.Zombies());
+        Assert.Equal(1, zombie.Other);
+        Assert.Equal(new Dictionary<string, long> { ["other"] = 1 }, DyingGroups.Breakdown([zombie]));
+        Css.Put(box.Cpu(), &memcg->Css);
+        box.AssertBalanced();
+        Assert.Equal(0, box.Dying);
+    }
+
+    [Fact]
     public void An_objcg_whose_owner_is_freed_is_seen() => // I10
         Expect<ObjectOwners>("which is Free", (box, memcg, obj) =>
         {

@@ -80,6 +80,26 @@ public sealed unsafe class SpliceTests
         box.AssertBalanced();
     }
 
+    [Fact]
+    public void A_stock_filled_after_the_drain_is_all_that_holds_the_group() // F6
+    {
+        using var box = new AccountingBox<PagesAndObjects>();
+        Memcg* memcg = box.Group();
+        Css.Get(box.Cpu(), &memcg->Css); // a charge in flight
+        Assert.Equal(RemoveResult.Removed, MemcgLife.Remove(box.Cpu(), memcg));
+        box.Quiesce();
+        Refusal refused = default;
+        Assert.True(PagesAndObjects.TryCharge(box.Cpu(), memcg, 1, ref refused));
+        PagesAndObjects.Cancel(box.Cpu(), memcg, 1);
+        Css.Put(box.Cpu(), &memcg->Css);
+        DyingGroup zombie = Assert.Single(DyingGroups.Explain<PagesAndObjects>(box.Cpu(), box.Accounting.Tree));
+        Assert.Equal((1, 0), (zombie.Stocks, zombie.Other));
+        Assert.Equal(new Dictionary<string, long> { ["stock"] = 1 }, DyingGroups.Breakdown([zombie]));
+        box.Quiesce();
+        Assert.Equal(0, AtomicLong.Load(&box.Accounting.Tree->Dying));
+        box.AssertBalanced();
+    }
+
     [Theory]
     [InlineData("3.19,page_cgroup=ObjcgWord", "kmem=ObjCgroupPerNode")]
     [InlineData("6.18,residents=SpliceToParent", "page_cgroup=ObjcgWord")]

@@ -123,6 +123,6 @@ internal static class ByteStockCases
         Case.Of<BytesOnTwoCpus<AddsTheRest, N0Pages>>("E8", "byte-stock", "2c"),
         Case.Of<BytesOnTwoCpus<StoresTheRest, N0Pages>>("E8", "busted-store-residue", "2c", Expect.Broken),
         Case.Of<BytesOnTwoCpus<AddsTheRest, N1>>("F12", "accepted-a-page-too-many", "2c", Expect.Broken),
-        .. Race.Of<StockKeyedByGroup, TwoObjcgs>("F13", "residue-per-objcg", "2f"),
+        .. Guards.Of<StockKeyedByGroup, TwoObjcgs>("F13", "residue-per-objcg", "2f"),
     ];
 }

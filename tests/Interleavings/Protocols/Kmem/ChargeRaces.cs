@@ -224,15 +224,15 @@ internal static class ChargeRaceCases
 {
     public static IReadOnlyList<Case> All { get; } =
     [
-        Race.Accepted<FalseFailure, Protected>("F1", "false-failure", "2c"),
+        Guards.Accepted<FalseFailure, Protected>("F1", "false-failure", "2c"),
         Case.Of<RaceCase<ProtectionDeltas<GuardOff>, Protected, GuardOn>>("F3", "sum", "2c"),
-        Race.Accepted<ProtectionDeltas<GuardOn>, Protected>("F3", "stale-share", "2c"),
-        .. Race.Of<RepairAgainstCharge, Protected>("F5", "compare-exchange", "1r1c"),
-        Race.Accepted<RefillAgainstOfflineDrain, StockWords>("F6", "stock-holds-a-dying-group", "1o1f"),
-        .. Race.Of<DrainAgainstIsolation, StockWords>("F7", "isolation-first", "1d1i"),
-        Race.Accepted<DrainIsExclusive, StockWords>("F8", "oom-with-full-stocks", "2d"),
-        .. Race.Of<SlotReadTwice, StockWords>("F9", "one-load", "1o1d"),
-        .. Race.Of<RemoteDrain, StockWords>("F11", "exchange-slot", "1o1d"),
-        .. Race.Of<MemswOrder, Protected>("F14", "memsw-first", "1c1r"),
+        Guards.Accepted<ProtectionDeltas<GuardOn>, Protected>("F3", "stale-share", "2c"),
+        .. Guards.Of<RepairAgainstCharge, Protected>("F5", "compare-exchange", "1r1c"),
+        Guards.Accepted<RefillAgainstOfflineDrain, StockWords>("F6", "stock-holds-a-dying-group", "1o1f"),
+        .. Guards.Of<DrainAgainstIsolation, StockWords>("F7", "isolation-first", "1d1i"),
+        Guards.Accepted<DrainIsExclusive, StockWords>("F8", "oom-with-full-stocks", "2d"),
+        .. Guards.Of<SlotReadTwice, StockWords>("F9", "one-load", "1o1d"),
+        .. Guards.Of<RemoteDrain, StockWords>("F11", "exchange-slot", "1o1d"),
+        .. Guards.Of<MemswOrder, Protected>("F14", "memsw-first", "1c1r"),
     ];
 }

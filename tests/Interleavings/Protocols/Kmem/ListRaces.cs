@@ -221,13 +221,13 @@ internal static class ListRaceCases
 {
     public static IReadOnlyList<Case> All { get; } =
     [
-        .. Race.Of<BatchAgainstSplice, Sizes>("G4", "recheck", "1w1o"),
-        .. Race.Of<AgeAgainstSplice, Sizes>("G5", "recheck", "1o1r"),
-        Race.Accepted<UpdateAgainstFlush, Rstat>("H1", "late-update", "1w1f", Expect.BrokenUnderTso),
-        .. Race.Of<TwoFlushers, Rstat>("H2", "one-lock", "2f"),
-        Race.Accepted<ClearAgainstUpdate, Rstat>("H3", "lost-threshold", "1w1f"),
-        .. Race.Of<IdsUnderTwoLocks, IdTable>("H4", "one-lock", "1t1g"),
-        .. Race.Of<GetAgainstLastPut, IdTable>("H5", "not-zero", "1p1g"),
-        .. Race.Of<IteratorAgainstOffline, IdTable>("H6", "look-again", "1r1o"),
+        .. Guards.Of<BatchAgainstSplice, Sizes>("G4", "recheck", "1w1o"),
+        .. Guards.Of<AgeAgainstSplice, Sizes>("G5", "recheck", "1o1r"),
+        Guards.Accepted<UpdateAgainstFlush, Rstat>("H1", "late-update", "1w1f", Expect.BrokenUnderTso),
+        .. Guards.Of<TwoFlushers, Rstat>("H2", "one-lock", "2f"),
+        Guards.Accepted<ClearAgainstUpdate, Rstat>("H3", "lost-threshold", "1w1f"),
+        .. Guards.Of<IdsUnderTwoLocks, IdTable>("H4", "one-lock", "1t1g"),
+        .. Guards.Of<GetAgainstLastPut, IdTable>("H5", "not-zero", "1p1g"),
+        .. Guards.Of<IteratorAgainstOffline, IdTable>("H6", "look-again", "1r1o"),
     ];
 }

@@ -297,15 +297,15 @@ internal static class PointerRaceCases
 {
     public static IReadOnlyList<Case> All { get; } =
     [
-        .. Race.Of<NullMeansParent, Pointing>("E1", "climb", "1a1o"),
-        .. Race.Of<ResetAfterFailedTryGet, Pointing>("E1", "reset", "1a1o"),
-        .. Race.Of<KillAgainstDebt, Pointing>("E3", "get-before-kill", "1o1r"),
-        .. Race.Of<ReleaseAgainstReparent, Pointing>("E4", "owner-under-lock", "1r1o"),
-        .. Race.Of<UnlinkBeforeCallback, Pointing>("E5", "unlink-first", "1r1o"),
-        .. Race.Of<ParentBeforeChild, Pointing>("E7", "children-first", "2o"),
-        .. Race.Of<ReleaseUnderSigLock, TwoLocks>("E9", "leaf-lock", "1f1r"),
-        .. Race.Of<RefreshAgainstAttach, TaskCache>("E10", "exchange", "1t1m"),
-        .. Race.Of<BorrowedAcrossRefresh, Pointing>("E11", "reference", "1a1r"),
-        .. Race.Of<TwoVectors, Vector>("E12", "compare-exchange", "2a"),
+        .. Guards.Of<NullMeansParent, Pointing>("E1", "climb", "1a1o"),
+        .. Guards.Of<ResetAfterFailedTryGet, Pointing>("E1", "reset", "1a1o"),
+        .. Guards.Of<KillAgainstDebt, Pointing>("E3", "get-before-kill", "1o1r"),
+        .. Guards.Of<ReleaseAgainstReparent, Pointing>("E4", "owner-under-lock", "1r1o"),
+        .. Guards.Of<UnlinkBeforeCallback, Pointing>("E5", "unlink-first", "1r1o"),
+        .. Guards.Of<ParentBeforeChild, Pointing>("E7", "children-first", "2o"),
+        .. Guards.Of<ReleaseUnderSigLock, TwoLocks>("E9", "leaf-lock", "1f1r"),
+        .. Guards.Of<RefreshAgainstAttach, TaskCache>("E10", "exchange", "1t1m"),
+        .. Guards.Of<BorrowedAcrossRefresh, Pointing>("E11", "reference", "1a1r"),
+        .. Guards.Of<TwoVectors, Vector>("E12", "compare-exchange", "2a"),
     ];
 }

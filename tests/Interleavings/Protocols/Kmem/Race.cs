@@ -64,7 +64,7 @@ internal readonly unsafe struct RaceCase<TRace, TState, TGuard> : ICase
 }
 
 /// <summary>Registers races.</summary>
-internal static class Race
+internal static class Guards
 {
     /// <summary>With the guard every schedule must be fine, without it one must break it.</summary>
     public static Case[] Of<TRace, TState>(string id, string guard, string shape, Expect broken = Expect.Broken)

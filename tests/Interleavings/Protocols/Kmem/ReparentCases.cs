@@ -250,6 +250,51 @@ internal readonly unsafe struct CountAgainstMove<TCounts> : ICase where TCounts 
     }
 }
 
+/// <summary>G3, E6: the last reference of a page of a dying group is put while its lists, its objcg and its statistics go to the parent (SpliceToParent).</summary>
+internal readonly unsafe struct FinalPutAgainstSplice : ICase
+{
+    private static SimulatedAccounting box;
+    private static Memcg* parent, child;
+
+    public static int Cpus => 2;
+
+    public static void Setup()
+    {
+        box = SimulatedAccounting.New<Spliced>(2, 3, pages: 1);
+        SimulatedSlab.New(box.AllCpus, 2, 3, 128, 256);
+        parent = box.Group<Spliced>();
+        child = MemcgLife.Create<Spliced>(box[0], parent);
+        Page* page = box.Pages;
+        PageMapping.SetAnonOrphan(page);
+        if (!Charging.TryCharge<Spliced>(box[0], child, 1, Gfp.Kernel)) Bug.Fail("set-up: no charge");
+        Charging.Commit<Spliced>(box[0], page, child, anon: true);
+        Spliced.LruAdd(box[0], &page, 1);
+        AtomicInt.Init(&page->RefCount, 0);
+        AtomicInt.Init(&child->Css.State, (int)CssState.Dying); // the kill's grace period is over
+    }
+
+    public static void Body(int cpu)
+    {
+        ThisCpu self = box[cpu];
+        if (cpu == 1) SpliceToParent.OnOffline<Spliced>(self, child);
+        else
+        {
+            Page* page = box.Pages;
+            Spliced.LruDelete(self, &page, 1);
+            Spliced.OnFinalPut(self, &page, 1);
+        }
+        Rcu.CpuOffline(self);
+    }
+
+    public static void Final()
+    {
+        if (Spliced.Usage(parent, CounterKind.Memory) != 0) Bug.Fail("usage of the surviving group (I1)", Spliced.Usage(parent, CounterKind.Memory));
+        long rss = MemcgStat.Read(child, MemcgStatItem.Rss) + MemcgStat.Read(parent, MemcgStatItem.Rss);
+        if (rss != 0) Bug.Fail("pages counted and freed", rss);
+        if (Spliced.LruCount(parent, 0, LruList.InactiveAnon) + Spliced.LruCount(child, 0, LruList.InactiveAnon) != 0) Bug.Fail("lengths of the lists");
+    }
+}
+
 /// <summary>E12: two CPUs make the vector of one slab (ObjVector.FindOrCreate).</summary>
 internal readonly unsafe struct TwoOwnersOfOneSlab : ICase
 {
@@ -299,6 +344,7 @@ internal static class ReparentCases
         Case.Of<DeleteAgainstListSwitch<ErasesFirst>>("G1", "busted-erase-first", "1d1o", Expect.Broken),
         Case.Of<PrepareAgainstOffline<OnlineOnly>>("G2", "list_lru", "1p1o"),
         Case.Of<PrepareAgainstOffline<AnyGroup>>("G2", "busted-no-look", "1p1o", Expect.Broken),
+        Case.Of<FinalPutAgainstSplice>("G3", "SpliceToParent", "1p1o", heavy: true),
         Case.Of<CountAgainstMove<ForTheLiving>>("H7", "SpliceToParent", "1c1o"),
         Case.Of<CountAgainstMove<ForWhoeverIsNamed>>("H7", "busted-no-look", "1c1o", Expect.Broken),
         Case.Of<TwoOwnersOfOneSlab>("E12", "ObjVector", "2a"),
