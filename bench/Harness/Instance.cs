@@ -171,7 +171,7 @@ internal sealed record Books(Balance Before, DyingModel DyingGroups, IReadOnlyLi
         Resident = a.Before.Resident + b.Before.Resident,
         Stocked = a.Before.Stocked + b.Before.Stocked,
         OnLists = a.Before.OnLists + b.Before.OnLists,
-    }, [.. a.Wrong, .. b.Wrong])
+    }, a.DyingGroups + b.DyingGroups, [.. a.Wrong, .. b.Wrong])
     {
         Locks = [.. a.Locks.Concat(b.Locks).GroupBy(l => l.Name).Select(g => LruLockTotals.Sum(g.Key, g)).OrderByDescending(l => l.Acquired)],
     };

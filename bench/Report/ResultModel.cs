@@ -60,7 +60,7 @@ internal sealed record ScenarioModel
     public required string Rcu { get; init; }
     public required MemcgModel Memcg { get; init; }
     /// <summary>Objects a group gets in its life in the workloads that make groups.</summary>
-    public required int Objects { get; init; }
+    public int Objects { get; init; }
     public required int Reps { get; init; }
     public required long DurationNs { get; init; }
     public required long? WarmupNs { get; init; }
@@ -141,7 +141,11 @@ internal sealed record BooksModel(bool Balanced, long Charged, long Uncharged, l
 /// Groups that were removed and not freed when the workloads ended, and by what each is held first: cache, kernel page, page, swap entry (by the
 /// group's id), stock, byte stock, dying child, other.
 /// </summary>
-internal sealed record DyingModel(long Count, IReadOnlyDictionary<string, long> By);
+internal sealed record DyingModel(long Count, IReadOnlyDictionary<string, long> By)
+{
+    public static DyingModel operator +(DyingModel a, DyingModel b) => new(a.Count + b.Count,
+        a.By.Concat(b.By).GroupBy(x => x.Key).ToDictionary(g => g.Key, g => g.Sum(x => x.Value)));
+}
 
 /// <summary>`dying`, `offline` and `slab` as JSON; the two that were not asked for are null.</summary>
 internal sealed record KmemResult

@@ -14,10 +14,10 @@ internal static class ResultSchema
     /// <summary>Where the copy is.</summary>
     public static string Directory => Find();
 
-    /// <summary>The schema of a file's type, with a final line end.</summary>
-    public static string Text(Type type)
+    /// <summary>The schema of a file's type, of the result file unless told, with a final line end.</summary>
+    public static string Text(Type? type = null)
     {
-        JsonNode schema = ResultJson.Default.Options.GetJsonSchemaAsNode(type, new JsonSchemaExporterOptions { TreatNullObliviousAsNonNullable = true });
+        JsonNode schema = ResultJson.Default.Options.GetJsonSchemaAsNode(type ?? typeof(Result), new JsonSchemaExporterOptions { TreatNullObliviousAsNonNullable = true });
         return schema.ToJsonString(indented) + "\n";
     }
 

@@ -77,7 +77,7 @@ internal static class MadeUpResult
                     Reason = null, FakeNodes = false,
                 MetadataBytes = new Dictionary<string, IReadOnlyDictionary<string, long>>(),
             },
-            Books = new BooksModel(true, 1_000_000, 1_000_000, 0, 0, 0, []),
+            Books = new BooksModel(true, 1_000_000, 1_000_000, 0, 0, 0, new DyingModel(0, new Dictionary<string, long>()), []),
             Noise = new NoiseModel(0, null, 0, 1000, 0, e.SpreadPercent),
         };
     }
