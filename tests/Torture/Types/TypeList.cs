@@ -22,6 +22,8 @@ internal static class TypeList
         ("allocator", 2, _ => new AllocatorTorture()),
         ("slab", 2, _ => new SlabTorture()),
         ("counters", 3, i => Matrix.Bind(Models.At(i), new CounterMaker(Models.At(i)))),
+        ("books", 3, i => Matrix.Bind(Models.At(Models.OfLists, i), new BooksMaker(Models.At(Models.OfLists, i)))),
+        ("kmem", 4, i => Matrix.Bind(Models.At(Models.OfKmem, i), new KmemMaker(Models.At(Models.OfKmem, i)))),
         ("accounting", 8, i => Matrix.Bind(Models.At(i), new AccountingMaker(Models.At(i)))),
     ];
 
@@ -47,6 +49,18 @@ internal static class TypeList
             "C11", n, RcuFlavour.Membarrier, small: true)),
         Bad("busted.lru-unlocked", n =>
             new AccountingTorture<Controller<PageCounter<PageCounter40>, OwnerWord, ZoneLruLock<NoLock>, AtFinalPut, PinPerPage, NoKmem>>("no lru lock", n)),
+        Bad("busted.moves-once", n => new AccountingTorture<Controller<Stocked<ResCounter<ResCounter56, TicketLock>, SingleSlotStock<Batch2>>, PlainFlagArray<Plain317>,
+            ZoneLruLock<TicketLock>, AtFinalPut, MovesOnce, NoKmem>>("D16", n, RcuFlavour.Membarrier, small: true)),
+        Bad("busted.page-cgroup-posted", n => new AccountingTorture<Controller<ResCounter<ResCounter40, TicketLock>, LocklessRcu<AsPosted, PrefetchNone>,
+            TwinLists<Async, TicketLock>, AtUnmap<Early2627>, ForceEmpty, NoKmem>>("2008 as posted", n, RcuFlavour.Membarrier, small: true)),
+        Bad("busted.page-cgroup-unlocked", n => new AccountingTorture<Controller<ResCounter<ResCounter56, TicketLock>, FlagArray<PageCgroupEntry16, NoBitLock>,
+            ZoneLruLock<TicketLock>, AtUnmap<Early32>, MoveToParent, NoKmem>>("no bit lock", n, small: true)),
+        Bad("busted.books-W0", n => new BooksTorture<Controller<PageCounter<PageCounter40>, OwnerWord, Books<TicketLock, OneBook, W0, RcuLockWait, Pagevecs>, AtFinalPut, PinPerPage, NoKmem>>("B1", n, pages: 1)),
+        Bad("busted.books-W2-nofence", n => new BooksTorture<Controller<PageCounter<PageCounter40>, OwnerWord, Books<TicketLock, OneBook, W2NoFence, RcuLockWait, Pagevecs>, AtFinalPut, PinPerPage, NoKmem>>("B2", n, pages: 1)),
+        Bad("busted.books-W3", n => new BooksTorture<Controller<PageCounter<PageCounter40>, OwnerWord, Books<TicketLock, SlowLook, W3, RcuLockWait, Pagevecs>, AtFinalPut, PinPerPage, NoKmem>>("ABA", n, pages: 1)),
+        Bad("busted.books-rcu", n => new BooksTorture<Controller<PageCounter<PageCounter40>, OwnerWord, Books<LingeringLock, SlowLook, W4, RcuOnly, Pagevecs>, AtFinalPut, PinPerPage, NoKmem>>("B3", n, pages: 4, destroyOften: true)),
+        Bad("busted.kmem-unpinned", n => new KmemTorture<Controller<ResCounter<ResCounter56, TicketLock>, FlagArray<PageCgroupEntry16, BitLock>, ZoneLruLock<TicketLock>,
+            AtUnmap<Early32>, MoveToParent, PerGroupCaches<PinAsIn314>>>("D14", n)),
     ];
 
     private static (string, int, Func<int, TortureType>) Bad(string name, Func<string, TortureType> make) => (name, 1, _ => make(name));
