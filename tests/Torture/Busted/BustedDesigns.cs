@@ -48,21 +48,6 @@ internal readonly unsafe struct PinAsIn314 : ICacheOwner
     public static Memcg* OwnerOf(long word) => PerCachePin.OwnerOf(word);
 }
 
-/// <summary>Excludes nobody: under the page_cgroup's bit (A4, A10).</summary>
-internal readonly unsafe struct NoBitLock : IBitLock
-{
-    public static string Name => "none";
-    public static long Mask => BitLock.Mask;
-    public static void Acquire(AtomicLong* word) => AtomicLong.Or(word, BitLock.Mask);
-    public static bool TryAcquire(AtomicLong* word)
-    {
-        AtomicLong.Or(word, BitLock.Mask);
-        return true;
-    }
-    public static void Release(AtomicLong* word) => AtomicLong.And(word, ~BitLock.Mask);
-    public static bool IsHeld(AtomicLong* word) => BitLock.IsHeld(word);
-}
-
 /// <summary>Page to book as usual, by a CPU that is often interrupted around its look at the owner: wide windows for catchers that look wrongly (W3).</summary>
 internal readonly unsafe struct SlowLook : IBookMap
 {

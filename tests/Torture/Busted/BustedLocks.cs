@@ -72,26 +72,6 @@ internal readonly unsafe struct ImpatientLock : ILockKind
     public static void WaitForHolder(LockWord* l) { }
 }
 
-/// <summary>Its holder is descheduled now and then before it lets go: as good as any lock, where nobody frees it under its holder.</summary>
-internal readonly unsafe struct LingeringLock : ILockKind
-{
-    [ThreadStatic] private static int calls;
-
-    public static string Name => "lingering";
-    public static void Init(LockWord* l) => TicketLock.Init(l);
-    public static void Acquire(in ThisCpu cpu, LockWord* l) => TicketLock.Acquire(cpu, l);
-    public static bool TryAcquire(in ThisCpu cpu, LockWord* l) => TicketLock.TryAcquire(cpu, l);
-
-    public static void Release(in ThisCpu cpu, LockWord* l)
-    {
-        if ((++calls & 511) == 0) Thread.Sleep(4);
-        TicketLock.Release(cpu, l);
-    }
-
-    public static bool IsHeld(LockWord* l) => TicketLock.IsHeld(l);
-    public static void WaitForHolder(LockWord* l) => TicketLock.WaitForHolder(l);
-}
-
 /// <summary>Writes the whole word back when it frees its bit: what others added meanwhile is lost (non-atomic flags).</summary>
 internal readonly unsafe struct OverwritingBitLock : IBitLock
 {

@@ -58,7 +58,7 @@ internal sealed unsafe class Episode(TortureType type, Setting setting, TortureO
         else
         {
             Perturb.Abort = true;
-            broken += "\n" + Rings();
+            broken += "\n" + Rings() + Skeleton.Of(type, workers, setting.Seed);
         }
         return new EpisodeResult(workers, broken, statistics, Stopwatch.GetElapsedTime(start));
     }

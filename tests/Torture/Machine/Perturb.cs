@@ -35,6 +35,16 @@ internal static class Perturb
         FailNth = 0;
     }
 
+    /// <summary>On a thread that is no worker: its nth allocation from now on fails, and nothing else is disturbed.</summary>
+    public static void Arm(int nth)
+    {
+        state = 1;
+        FailNth = nth;
+    }
+
+    /// <summary>Ends <see cref="Arm"/> and <see cref="Enter"/>.</summary>
+    public static void Leave() => Enter(null, 0);
+
     /// <summary>A marked access.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Here()

@@ -8,7 +8,8 @@ using MemcgNative.Native;
 namespace MemcgNative.Tests.Torture;
 
 /// <summary>
-/// One model whole: faults, unmaps, extra references put elsewhere, reclaim, limits, groups that are made, moved into, removed and die,
+/// Long because every kind of operation has its function here. One model whole: faults, unmaps, extra references put elsewhere, reclaim, limits,
+/// groups that are made, moved into, removed and die,
 /// on two nodes, wanting 105 % of the memory. At rest the audit compares every frame, list and counter; at the end nothing may be left.
 /// </summary>
 /// <param name="model">What the statistics line says.</param>

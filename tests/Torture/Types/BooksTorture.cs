@@ -12,8 +12,7 @@ namespace MemcgNative.Tests.Torture;
 /// <param name="model">What the statistics line says.</param>
 /// <param name="busted">Name of a type that must fail.</param>
 /// <param name="pages">Pages, or 0: by the seed.</param>
-/// <param name="destroyOften">Groups come and go in every fourth step.</param>
-internal sealed unsafe class BooksTorture<TC>(string model, string? busted = null, int pages = 0, bool destroyOften = false) : CoreTorture<TC> where TC : struct, IMemoryController
+internal sealed unsafe class BooksTorture<TC>(string model, string? busted = null, int pages = 0) : CoreTorture<TC> where TC : struct, IMemoryController
 {
     private const int Caught = 0, Missed = 1, Moved = 2, Busy = 3, SwitchedIsolated = 4, Requeued = 5, Destroyed = 6, ByPfn = 7, Groups = 3;
 
@@ -53,7 +52,7 @@ internal sealed unsafe class BooksTorture<TC>(string model, string? busted = nul
     public override void Step(in ThisCpu cpu, Worker w)
     {
         Page* page = PageAt(w.Random(count));
-        switch (destroyOften && w.OneIn(4) ? 0 : w.Random(64))
+        switch (w.Random(64))
         {
             case 0:
                 Destroy(cpu, w, page);

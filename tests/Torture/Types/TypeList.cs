@@ -49,19 +49,19 @@ internal static class TypeList
             "C11", n, RcuFlavour.Membarrier, small: true)),
         Bad("busted.lru-unlocked", n =>
             new AccountingTorture<Controller<PageCounter<PageCounter40>, OwnerWord, ZoneLruLock<NoLock>, AtFinalPut, PinPerPage, NoKmem>>("no lru lock", n)),
-        Bad("busted.moves-once", n => new AccountingTorture<Controller<Stocked<ResCounter<ResCounter56, TicketLock>, SingleSlotStock<Batch2>>, PlainFlagArray<Plain317>,
+        Bad("busted.moves-once", n => new AccountingTorture<Controller<BustedCounter<ChargesLate>, PlainFlagArray<Plain317>,
             ZoneLruLock<TicketLock>, AtFinalPut, MovesOnce, NoKmem>>("D16", n, RcuFlavour.Membarrier, small: true)),
         Bad("busted.page-cgroup-posted", n => new AccountingTorture<Controller<ResCounter<ResCounter40, TicketLock>, LocklessRcu<AsPosted, PrefetchNone>,
             TwinLists<Async, TicketLock>, AtUnmap<Early2627>, ForceEmpty, NoKmem>>("2008 as posted", n, RcuFlavour.Membarrier, small: true)),
-        Bad("busted.page-cgroup-unlocked", n => new AccountingTorture<Controller<ResCounter<ResCounter56, TicketLock>, FlagArray<PageCgroupEntry16, NoBitLock>,
-            ZoneLruLock<TicketLock>, AtUnmap<Early32>, MoveToParent, NoKmem>>("no bit lock", n, small: true)),
-        Bad("busted.books-W0", n => new BooksTorture<Controller<PageCounter<PageCounter40>, OwnerWord, Books<TicketLock, OneBook, W0, RcuLockWait, Pagevecs>, AtFinalPut, PinPerPage, NoKmem>>("B1", n, pages: 1)),
-        Bad("busted.books-W2-nofence", n => new BooksTorture<Controller<PageCounter<PageCounter40>, OwnerWord, Books<TicketLock, OneBook, W2NoFence, RcuLockWait, Pagevecs>, AtFinalPut, PinPerPage, NoKmem>>("B2", n, pages: 1)),
-        Bad("busted.books-W3", n => new BooksTorture<Controller<PageCounter<PageCounter40>, OwnerWord, Books<TicketLock, SlowLook, W3, RcuLockWait, Pagevecs>, AtFinalPut, PinPerPage, NoKmem>>("ABA", n, pages: 1)),
-        Bad("busted.books-rcu", n => new BooksTorture<Controller<PageCounter<PageCounter40>, OwnerWord, Books<LingeringLock, SlowLook, W4, RcuOnly, Pagevecs>, AtFinalPut, PinPerPage, NoKmem>>("B3", n, pages: 4, destroyOften: true)),
+        Bad("busted.books-W0", n => OnePage<OneBook, W0>("B1", n)),
+        Bad("busted.books-W2-nofence", n => OnePage<OneBook, W2NoFence>("B2", n)),
+        Bad("busted.books-W3", n => OnePage<SlowLook, W3>("ABA", n)),
         Bad("busted.kmem-unpinned", n => new KmemTorture<Controller<ResCounter<ResCounter56, TicketLock>, FlagArray<PageCgroupEntry16, BitLock>, ZoneLruLock<TicketLock>,
             AtUnmap<Early32>, MoveToParent, PerGroupCaches<PinAsIn314>>>("D14", n)),
     ];
+
+    private static BooksTorture<Controller<PageCounter<PageCounter40>, OwnerWord, Books<TicketLock, TMap, TSwitch, RcuLockWait, Pagevecs>, AtFinalPut, PinPerPage, NoKmem>>
+        OnePage<TMap, TSwitch>(string what, string name) where TMap : struct, IBookMap where TSwitch : struct, ISwitchProtocol => new(what, name, pages: 1);
 
     private static (string, int, Func<int, TortureType>) Bad(string name, Func<string, TortureType> make) => (name, 1, _ => make(name));
 }
