@@ -66,10 +66,13 @@ public sealed unsafe class Slab
     {
         SlabState* slab = SlabState.Of(in cpu);
         if (slab == null) return;
+        // Caches come and go while a CPU leaves. What this frees ends no cache here: that is queued work (Linux: slub_cpu_dead).
+        TestAndSetLock.Acquire(in cpu, &slab->Mutex);
         // Twice: a slab of an accounted cache that goes frees its vector into another cache's stack.
         for (int turn = 0; turn < 2; turn++)
             for (ListHead* at = IntrusiveList.First(&slab->Caches); at != &slab->Caches; at = IntrusiveList.NextOf(at))
                 KmemCache<SlabHook<TC>>.DrainLocal(in cpu, SlabCache.StateOf(SlabCache.OfAll(at)));
+        TestAndSetLock.Release(in cpu, &slab->Mutex);
     }
 
     /// <summary>Frees what kmalloc's own caches keep for copies, when there are none: the last step before all pages must be back. No group is left.</summary>
