@@ -41,7 +41,7 @@ internal static class Models
     private static bool IsPartOfLists(Axis axis) => axis is Axis.Lru or Axis.LruLock || IsPartOfBooks(axis);
 
     /// <summary>Models that charge kernel objects, one for each way and counter; where page->memcg leads to an object (2008), kernel pages had no owner yet.</summary>
-    public static IReadOnlyList<Model> OfKmem { get; } = 
+    public static IReadOnlyList<Model> OfKmem { get; } =
         [.. All.Where(m => m[Axis.Kmem] != "None" && (m[Axis.PageCgroup] == "OwnerWord" || m[Axis.PageCgroup].Contains("Array", StringComparison.Ordinal)))
             .DistinctBy(m => (m[Axis.Kmem], m[Axis.Counter], m[Axis.Stock]))];
 

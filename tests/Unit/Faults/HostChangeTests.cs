@@ -148,8 +148,8 @@ public sealed class HostChangeTests : IDisposable
         try
         {
             File.WriteAllText(group + "/memory.limit_in_bytes", "200M");
-            using Process p = Process.Start(new ProcessStartInfo("/bin/sh", ["-c",
-                $"echo $$ > {group}/cgroup.procs && exec {program} placement --footprint 512M -o {state}/r.json"]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+            string line = $"echo $$ > {group}/cgroup.procs && exec {program} placement --footprint 512M -o {state}/r.json";
+            using Process p = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", line]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
             Assert.True(p.WaitForExit(60_000));
             Assert.Equal(137, p.ExitCode);
             Assert.Empty(Directory.GetFiles(state));
