@@ -37,8 +37,10 @@ internal static class Program
     /// <summary>The exit code that goes with the signal; null the second time, when it is left to the system.</summary>
     private static int? Ended(PosixSignalContext signal, CancellationTokenSource stop)
     {
-        if (stop.IsCancellationRequested) return null;
-        signal.Cancel = true;
+        // The death of a supervisor is told once for each of its threads: those are one end, not the second request that ends at once.
+        bool again = stop.IsCancellationRequested, supervised = Environment.GetEnvironmentVariable(Supervised.Variable) is { Length: > 0 };
+        signal.Cancel = !again || (supervised && signal.Signal == PosixSignal.SIGTERM);
+        if (again) return null;
         stop.Cancel();
         return signal.Signal == PosixSignal.SIGTERM ? ExitCode.Terminated : ExitCode.Interrupted;
     }

@@ -351,5 +351,8 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     /// <inheritdoc/>
     public static bool OnReleased(in ThisCpu cpu, Memcg* memcg) => TLru.OnReleased(cpu, memcg);
     /// <inheritdoc/>
+    public static bool OnLastReference(in ThisCpu cpu, Memcg* memcg) =>
+        TResidents.OnReleased<Controller<TCounter, TPageCgroup, TLru, TUncharge, TResidents, TKmem>>(cpu, memcg);
+    /// <inheritdoc/>
     public static void OnFreed(in ThisCpu cpu, Memcg* memcg) => TLru.OnFreed(cpu, memcg);
 }

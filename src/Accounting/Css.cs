@@ -48,6 +48,8 @@ public unsafe struct Css
     [FieldOffset(232)] public Guarded<nint> LruFunction;
     /// <summary>I: delegate*&lt;in ThisCpu, Memcg*, void&gt; that runs the designs' css_free callbacks.</summary>
     [FieldOffset(240)] public Guarded<nint> FreeFunction;
+    /// <summary>I: delegate*&lt;in ThisCpu, Memcg*, bool&gt; that asks the Residents axis at the last reference.</summary>
+    [FieldOffset(248)] public Guarded<nint> ReleaseFunction;
     /// <summary>Deferred free of the group.</summary>
     [FieldOffset(RcuOffset)] public RcuHead Rcu;
 

@@ -261,6 +261,8 @@ public unsafe interface IMemoryController
     static abstract void Configure(AccountingNode* node, AccountingPlan plan);
     /// <summary>A new group can be found from now on.</summary>
     static abstract void OnOnline(in ThisCpu cpu, Memcg* memcg);
+    /// <summary>The last css reference is gone. False: pages still name the group; the residents' answer retires it later (D16).</summary>
+    static abstract bool OnLastReference(in ThisCpu cpu, Memcg* memcg);
     /// <summary>The last reference is gone; false: ask again after a grace period.</summary>
     static abstract bool OnReleased(in ThisCpu cpu, Memcg* memcg);
     /// <summary>A grace period after that.</summary>

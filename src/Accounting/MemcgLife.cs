@@ -81,6 +81,7 @@ public static unsafe class MemcgLife
         Guarded<nint>.Set(&memcg->Css.FreeFunction, (nint)(delegate*<in ThisCpu, Memcg*, void>)&FreeDesigns<TC>);
         Guarded<nint>.Set(&memcg->Css.UsageFunction, (nint)(delegate*<Memcg*, long>)&UsageOf<TC>);
         Guarded<nint>.Set(&memcg->Css.LruFunction, (nint)(delegate*<in ThisCpu, Memcg*, bool, bool>)&EndLists<TC>);
+        Guarded<nint>.Set(&memcg->Css.ReleaseFunction, (nint)(delegate*<in ThisCpu, Memcg*, bool>)&LastReference<TC>);
         for (int cpu = 0; cpu < Guarded<int>.Get(&tree->Cpus); cpu++) MemcgStatCpu.Init(MemcgTree.Stat(tree, memcg, cpu));
         TC.InitMemcg(memcg, parent);
         for (int node = 0; node < Guarded<int>.Get(&tree->Nodes); node++)
@@ -98,6 +99,8 @@ public static unsafe class MemcgLife
     private static void OfflineDesigns<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController => TC.OnOffline(cpu, memcg);
 
     private static void FreeDesigns<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController => TC.KmemCssFree(cpu, memcg);
+
+    private static bool LastReference<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController => TC.OnLastReference(cpu, memcg);
 
     private static bool EndLists<TC>(in ThisCpu cpu, Memcg* memcg, bool freed) where TC : struct, IMemoryController
     {
@@ -152,11 +155,12 @@ public static unsafe class MemcgLife
     {
         var memcg = (Memcg*)r;
         AtomicInt.Store(&memcg->Css.State, (int)CssState.Released);
-        Retire(cpu, memcg);
+        var designs = (delegate*<in ThisCpu, Memcg*, bool>)Guarded<nint>.Get(&memcg->Css.ReleaseFunction);
+        if (designs(cpu, memcg)) Retire(cpu, memcg);
     }
 
     /// <summary>A group whose lists are not yet empty of pages without a charge waits one grace period after the other (B10).</summary>
-    private static void Retire(in ThisCpu cpu, Memcg* memcg) =>
+    internal static void Retire(in ThisCpu cpu, Memcg* memcg) =>
         Rcu.Call(cpu, &memcg->Css.Rcu, EndLists(cpu, memcg, freed: false) ? &Recycle : &RetireAgain);
 
     private static void RetireAgain(in ThisCpu cpu, RcuHead* head) => Retire(cpu, (Memcg*)((byte*)head - Css.RcuOffset));

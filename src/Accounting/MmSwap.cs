@@ -18,9 +18,11 @@ public static unsafe class MmSwap
             PageTableLock.Acquire(cpu, ptl);
             Page* pte = GuardedPtr<Page>.Get(MmStruct.Entry(mm, index));
             Page* moving = Pte.IsMigration(pte) ? Pte.MigratingOf(pte) : null;
-            if (moving != null) PageOps.Get(moving); // locked, so its migrator still has a reference
-            else if (write && Pte.IsPresent(pte)) PageOps.Set(pte, PageFlags.Dirty);
+            // Frozen while its place in a cache is taken over: a reference got then would be lost (Linux: migration_entry_wait). The migrator unfreezes it.
+            bool frozen = moving != null && !PageOps.GetUnlessZero(moving);
+            if (write && Pte.IsPresent(pte)) PageOps.Set(pte, PageFlags.Dirty);
             PageTableLock.Release(cpu, ptl);
+            if (frozen) continue;
             if (Pte.IsPresent(pte)) return FaultResult.Mapped;
             if (pte == null) return Mm.Fault<TC>(cpu, mm, index, write);
             if (moving == null)

@@ -67,7 +67,8 @@ public sealed unsafe class Slab
     {
         SlabState* slab = SlabState.Of(in cpu);
         if (slab == null) return;
-        TestAndSetLock.Acquire(in cpu, &slab->Mutex); // caches come and go on other CPUs; emptying a stack needs allocator locks only
+        // Caches come and go while a CPU leaves. What this frees ends no cache here: that is queued work (Linux: slub_cpu_dead).
+        TestAndSetLock.Acquire(in cpu, &slab->Mutex);
         // Twice: a slab of an accounted cache that goes frees its vector into another cache's stack.
         for (int turn = 0; turn < 2; turn++)
             for (ListHead* at = IntrusiveList.First(&slab->Caches); at != &slab->Caches; at = IntrusiveList.NextOf(at))

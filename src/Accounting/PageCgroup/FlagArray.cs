@@ -177,6 +177,6 @@ public readonly unsafe struct FlagArray<TEntry, TBit> : IPageCgroupDesign where 
         long flags = AtomicLong.Load(TEntry.Flags(pc));
         if ((flags & TBit.Mask) != 0) wrong.Add($"page_cgroup: the lock of page {(nint)page:x} is held");
         if ((flags & Used) != 0 && AtomicPtr<Memcg>.Load(TEntry.Owner(pc)) == null) wrong.Add($"page_cgroup: page {(nint)page:x} is used by nobody");
-        if (AtomicLong.Load(&page->Memcg) != 0) wrong.Add($"page_cgroup: page {(nint)page:x} has a word, which no array sets");
+        if (AtomicLong.Load(&page->Memcg) != 0 && !KmemWord.Has(page)) wrong.Add($"page_cgroup: page {(nint)page:x} has a word, which no array sets");
     }
 }

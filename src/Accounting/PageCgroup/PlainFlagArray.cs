@@ -181,6 +181,6 @@ public readonly unsafe struct PlainFlagArray<TForm> : IPageCgroupDesign where TF
             wrong.Add($"page_cgroup: page {(nint)page:x} has flags {flags}: MEMSW needs MEM, MEM needs USED (C-I9)");
         if ((flags & Used) != 0 && Owner(pc) == null) wrong.Add($"page_cgroup: page {(nint)page:x} is used by nobody");
         if (PageOps.Count(page) == 0 && flags != 0) wrong.Add($"page_cgroup: page {(nint)page:x} is free and has flags {flags} (C-I6)");
-        if (AtomicLong.Load(&page->Memcg) != 0) wrong.Add($"page_cgroup: page {(nint)page:x} has a word, which no array sets");
+        if (AtomicLong.Load(&page->Memcg) != 0 && !KmemWord.Has(page)) wrong.Add($"page_cgroup: page {(nint)page:x} has a word, which no array sets");
     }
 }

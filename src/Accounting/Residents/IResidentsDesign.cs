@@ -30,4 +30,7 @@ public unsafe interface IResidentsDesign : IChargePin
 
     /// <summary>The group goes offline: no task is left in it, its counters may still hold pages.</summary>
     static abstract void OnOffline<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController;
+
+    /// <summary>The last reference is gone, under whatever lock. False: pages still name the group, and the design retires it (MemcgLife.Retire) when none does.</summary>
+    static virtual bool OnReleased<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController => true;
 }

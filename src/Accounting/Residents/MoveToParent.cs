@@ -9,6 +9,8 @@ namespace MemcgNative.Accounting;
 //
 //   offline --grace period--> turn: isolate, try the page lock, charge the parent, switch the owner under the move lock --usage 0--> released
 //
+// A charger whose tryget came before the kill may charge after the last turn (D16): css_free moves once more, until nothing is counted.
+//
 // A swap entry does not move: its record keeps the dead group's id and pins the css until the entry is freed. Counted pages pin nothing, so
 // a charge costs no reference; the loop at offline is what the group waits for.
 
@@ -43,4 +45,6 @@ public readonly unsafe struct MoveToParent : IResidentsDesign
 
     /// <inheritdoc/>
     public static void OnOffline<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController => PageMover.Start<TC, Parent>(cpu, memcg);
+    /// <inheritdoc/>
+    public static bool OnReleased<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController => PageMover.Finish<TC, Parent>(cpu, memcg);
 }

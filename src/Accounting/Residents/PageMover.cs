@@ -39,11 +39,8 @@ internal static unsafe class PageMover
     private static void Turn<TC, TTarget>(in ThisCpu cpu, RcuHead* head) where TC : struct, IMemoryController where TTarget : struct, IMoveTarget
     {
         var memcg = (Memcg*)((byte*)head - Memcg.ResidentsSlot);
-        TC.DrainStocks(cpu, memcg);
-        Mm.LruAddDrainQuietly<TC>(cpu);
-        LruDrain.AskOthers(cpu);
-        long moved = MoveLists<TC, TTarget>(cpu, memcg);
-        if (TC.Usage(memcg, CounterKind.Memory) == TC.Usage(memcg, CounterKind.Kmem) && Listed<TC>(memcg) == 0)
+        long moved = MoveAll<TC, TTarget>(cpu, memcg);
+        if (IsEmpty<TC>(memcg))
         {
             AtomicInt.Add(&memcg->Moving, -1);
             MemcgTree* tree = Memcg.TreeOf(memcg);
@@ -51,6 +48,11 @@ internal static unsafe class PageMover
             Wake(cpu, tree);
             return;
         }
+        GoOn(cpu, memcg, moved);
+    }
+
+    private static void GoOn(in ThisCpu cpu, Memcg* memcg, long moved)
+    {
         int fruitless = moved != 0 ? 0 : Guarded<int>.Get(&Of(memcg)->Fruitless) + 1;
         Guarded<int>.Set(&Of(memcg)->Fruitless, fruitless);
         if (fruitless < FruitlessTurns) Again(cpu, Of(memcg));
@@ -86,6 +88,46 @@ internal static unsafe class PageMover
             mover = next;
         }
     }
+
+    /// <summary>
+    /// The group's last reference is gone: true when nothing names it. Else what was charged after the last turn is moved, and the group retires
+    /// when nothing is left. Linux: the second mem_cgroup_reparent_charges, of mem_cgroup_css_free (3.14 to 3.18). The group holds its parent until then.
+    /// </summary>
+    public static bool Finish<TC, TTarget>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController where TTarget : struct, IMoveTarget
+    {
+        if (IsEmpty<TC>(memcg)) return true;
+        Guarded<int>.Set(&Of(memcg)->Fruitless, 0);
+        Guarded<nint>.Set(&Of(memcg)->Turn, (nint)(delegate*<in ThisCpu, RcuHead*, void>)&LastTurn<TC, TTarget>);
+        AtomicInt.Add(&memcg->Moving, 1); // (B) as in Start
+        Again(cpu, Of(memcg));
+        return false;
+    }
+
+    private static void LastTurn<TC, TTarget>(in ThisCpu cpu, RcuHead* head) where TC : struct, IMemoryController where TTarget : struct, IMoveTarget
+    {
+        var memcg = (Memcg*)((byte*)head - Memcg.ResidentsSlot);
+        long moved = MoveAll<TC, TTarget>(cpu, memcg);
+        if (!IsEmpty<TC>(memcg))
+        {
+            GoOn(cpu, memcg, moved);
+            return;
+        }
+        AtomicInt.Add(&memcg->Moving, -1);
+        MemcgTree* tree = Memcg.TreeOf(memcg);
+        MemcgLife.Retire(cpu, memcg);
+        Wake(cpu, tree);
+    }
+
+    private static long MoveAll<TC, TTarget>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController where TTarget : struct, IMoveTarget
+    {
+        TC.DrainStocks(cpu, memcg);
+        Mm.LruAddDrainQuietly<TC>(cpu);
+        LruDrain.AskOthers(cpu);
+        return MoveLists<TC, TTarget>(cpu, memcg);
+    }
+
+    private static bool IsEmpty<TC>(Memcg* memcg) where TC : struct, IMemoryController =>
+        TC.Usage(memcg, CounterKind.Memory) == TC.Usage(memcg, CounterKind.Kmem) && Listed<TC>(memcg) == 0;
 
     private static long Listed<TC>(Memcg* memcg) where TC : struct, IMemoryController
     {

@@ -10,6 +10,22 @@ internal unsafe interface ICounterBug
 {
     /// <summary>Takes pages off one level; true when it did so although the counter would not.</summary>
     static abstract void Subtract(AtomicLong* usage, long pages);
+
+    /// <summary>What happens between the reference and the charge.</summary>
+    static virtual void BeforeCharge() { }
+}
+
+/// <summary>No bug: a charger that is descheduled with its reference in hand, so that its group is dead and done with when it charges (D16).</summary>
+internal readonly unsafe struct ChargesLate : ICounterBug
+{
+    [ThreadStatic] private static int calls;
+
+    public static void Subtract(AtomicLong* usage, long pages) => AtomicLong.Add(usage, -pages);
+
+    public static void BeforeCharge()
+    {
+        if ((++calls & 255) == 0) Thread.Sleep(4);
+    }
 }
 
 /// <summary>S1: an underflow is repaired by adding the pages back. Two CPUs below zero at once both repair.</summary>
@@ -34,8 +50,11 @@ internal readonly unsafe struct BustedCounter<TBug> : ICounterDesign where TBug 
     public static void InitMemcg(Memcg* memcg, Memcg* parent) => Real.InitMemcg(memcg, parent);
     public static void InitCpu<TPin>(CpuArea* area) where TPin : struct, IChargePin { }
 
-    public static bool TryCharge<TPin>(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) where TPin : struct, IChargePin =>
-        Real.TryCharge<NoPin>(cpu, memcg, pages, ref refused);
+    public static bool TryCharge<TPin>(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) where TPin : struct, IChargePin
+    {
+        TBug.BeforeCharge();
+        return Real.TryCharge<NoPin>(cpu, memcg, pages, ref refused);
+    }
 
     public static void ChargeForced<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Real.ChargeForced<NoPin>(cpu, memcg, pages);
     public static void Cancel<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Uncharge<TPin>(cpu, memcg, pages, pages);

@@ -32,7 +32,7 @@ internal sealed unsafe class Episode(TortureType type, Setting setting, TortureO
         type.Begin(setting);
         var gang = new CpuGang(type.Cpus, ThreadAffinity.Pinner);
         GCHandle self = GCHandle.Alloc(this);
-        for (int round = 0; broken is null && (round == 0 || (options.Ops == 0 ? Stopwatch.GetElapsedTime(start) < length : Done < options.Ops)); round++)
+        for (int round = 0; broken is null && (round == 0 || Stopwatch.GetElapsedTime(start) < length); round++)
         {
             Perturb.DelayMask = options.Delay == 0 || (round / 3 & 1) == 1 ? 0 : options.Delay - 1; // about a second with, a second without
             Perturb.FailMask = type.Allocates && options.Fail != 0 && (round & 1) == 1 ? options.Fail - 1 : 0;
@@ -58,16 +58,14 @@ internal sealed unsafe class Episode(TortureType type, Setting setting, TortureO
         else
         {
             Perturb.Abort = true;
-            broken += "\n" + Rings();
+            broken += "\n" + Rings() + Skeleton.Of(type, workers, setting.Seed);
         }
         return new EpisodeResult(workers, broken, statistics, Stopwatch.GetElapsedTime(start));
     }
 
-    private long Done => workers.Sum(w => w.Operations);
-
     private void Phase(CpuGang gang, GCHandle self, long start, TimeSpan length)
     {
-        TimeSpan left = options.Ops == 0 ? length - Stopwatch.GetElapsedTime(start) : phase;
+        TimeSpan left = length - Stopwatch.GetElapsedTime(start);
         long end = Stopwatch.GetTimestamp() + (long)(Math.Clamp(left.TotalSeconds, 0.05, phase.TotalSeconds) * Stopwatch.Frequency);
         try
         {

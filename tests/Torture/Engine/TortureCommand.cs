@@ -86,7 +86,7 @@ internal static class TortureCommand
         int number = 0, first = (int)(options.Seed % 1024);
         do
         {
-            type = make(number == 0 ? 0 : options.Ops != 0 ? number : number + first); // the first era always
+            type = make(number == 0 ? 0 : number + first); // the first era always
             TimeSpan left = length - Stopwatch.GetElapsedTime(start), most = type.Detail.Length != 0 ? accountingEpisode : longestEpisode;
             ulong seed = options.Seed + (ulong)number * 0x9e37;
             (CpuId, NodeId)[] cpus = [.. Enumerable.Range(0, threads).Select(i => (owned[i % owned.Count], new NodeId(i & 1)))];
@@ -102,7 +102,7 @@ internal static class TortureCommand
             waits += result.Workers.Sum(w => w.Waits);
             injected += result.Workers.Sum(w => w.Injected);
             number++;
-        } while (options.Ops == 0 ? Stopwatch.GetElapsedTime(start) < length : number < (options.Model is null ? Models.Kmem.Count : 1));
+        } while (Stopwatch.GetElapsedTime(start) < length);
         var unseen = type.BlindSpots.Where(i => counts[i] == 0).Select(i => type.Counters[i]).ToList();
         if (hotplugs == 0) unseen.Add("hotplug");
         if (delays == 0 && options.Delay != 0) unseen.Add("delays");

@@ -28,18 +28,15 @@ internal sealed record TortureOptions
 
     /// <summary>The only model of accounting and counters; null = all in turn.</summary>
     public Accounting.Model? Model { get; init; }
-    /// <summary>Operations after which an episode ends, and each model has one episode; 0 = by time.</summary>
-    public long Ops { get; init; }
     /// <summary>Seconds without an operation before the watchdog speaks.</summary>
     public int Stall { get; init; } = 10;
 
     public const string Help = """
         usage: torture [--type all|busted|NAME[,NAME...]] [--for 30s] [--model ERA[,AXIS=ANSWER...]] [--seed N]
-                       [--ops N|NM] [--threads N] [--delay N] [--fail N] [--hotplug N] [--stall N] [--list]
+                       [--threads N] [--delay N] [--fail N] [--hotplug N] [--stall N] [--list]
 
         Random operations on pinned threads, with every book compared at rest. --delay, --fail, --hotplug: once in N accesses, allocations,
-        steps (delay and fail: a power of two, 0 = never). --ops: instead of a time, so many operations on each model of --type kmem (or on the one of
-        --model), 10M for ten million. --stall: seconds. A name's first part is enough: locks, rcu, busted.
+        steps (delay and fail: a power of two, 0 = never). --stall: seconds. A name's first part is enough: locks, rcu, busted.
 
         Exit: 0 success, 2 wrong usage, 3 this machine cannot, 5 a rule was broken, 7 inconclusive: something was never seen.
         With --type busted every type has a planted bug; exit 1 if one was not caught within --for (60s).
@@ -78,10 +75,6 @@ internal sealed record TortureOptions
                     break;
                 case "--hotplug":
                     o = o with { Hotplug = Number("--hotplug", value, 1, int.MaxValue) };
-                    break;
-                case "--ops":
-                    bool millions = value.EndsWith('M');
-                    o = o with { Ops = Number("--ops", millions ? value[..^1] : value, 1, millions ? 1000 : int.MaxValue) * (millions ? 1_000_000L : 1) };
                     break;
                 case "--model":
                     o = o with { Model = Accounting.Model.Parse(value) };

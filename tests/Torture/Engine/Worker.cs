@@ -53,6 +53,18 @@ internal sealed class Worker(int cpu, ulong seed, IReadOnlyList<string> counters
 
     public long Count(int counter) => counts[counter];
 
+    /// <summary>The last operations, oldest first.</summary>
+    public (string Operation, long A, long B)[] Last(int most)
+    {
+        var last = new List<(string, long, long)>();
+        for (long i = Math.Max(0, at - Math.Min(most, RingSize)); i < at; i++)
+        {
+            (_, int operation, long a, long b) = ring[i & RingSize - 1];
+            last.Add((counters[operation], a, b));
+        }
+        return [.. last];
+    }
+
     /// <summary>The last operations, oldest first, one per line: microseconds before now, name, arguments.</summary>
     public void Dump(StringBuilder text, long now, int most = 32)
     {

@@ -35,6 +35,16 @@ internal static class Perturb
         FailNth = 0;
     }
 
+    /// <summary>On a thread that is no worker: its nth allocation from now on fails, and nothing else is disturbed.</summary>
+    public static void Arm(int nth)
+    {
+        state = 1;
+        FailNth = nth;
+    }
+
+    /// <summary>Ends <see cref="Arm"/> and <see cref="Enter"/>.</summary>
+    public static void Leave() => Enter(null, 0);
+
     /// <summary>A marked access.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Here()
@@ -59,16 +69,19 @@ internal static class Perturb
         s >>= 12;
         if ((s & DelayMask) != 0) return;
         Delays++;
-        switch (s >> 14 & 63)
+        switch (s >> 10 & 1023)
         {
             case 0:
+                Thread.Sleep(1); // descheduled: where nobody waits for us, grace periods end meanwhile
+                break;
+            case < 16:
                 Thread.Sleep(0);
                 break;
-            case < 8:
+            case < 128:
                 Thread.Yield();
                 break;
             default:
-                Perturb.Spin(1 << (int)(s >> 16 & 3));
+                Spin(1 << (int)(s >> 17 & 3));
                 break;
         }
     }

@@ -18,20 +18,25 @@ public sealed class TortureTests
     [Fact]
     public void All_types_hold_together_and_the_first_and_last_line_say_under_what()
     {
-        (int code, string log, _) = Run("--for", "16s", "--seed", "0x5eed");
+        (int code, string log, _) = Run("--for", "30s", "--seed", "0x5eed");
         string[] lines = log.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        Assert.StartsWith("memcg-torture:--- Start of test: type=all seed=0x5eed for=16s threads=", lines[0], StringComparison.Ordinal);
+        Assert.StartsWith("memcg-torture:--- Start of test: type=all seed=0x5eed for=30s threads=", lines[0], StringComparison.Ordinal);
         if (code == ExitCode.Inconclusive) Assert.Skip(lines[^2]);
         Assert.True(code == ExitCode.Success, log);
-        Assert.StartsWith("memcg-torture:--- End of test: SUCCESS: type=all seed=0x5eed for=16s threads=", lines[^1], StringComparison.Ordinal);
+        Assert.StartsWith("memcg-torture:--- End of test: SUCCESS: type=all seed=0x5eed for=30s threads=", lines[^1], StringComparison.Ordinal);
         foreach (var (name, _, _) in TypeList.Honest) Assert.Contains(lines, l => l.StartsWith($"memcg-torture: {name}", StringComparison.Ordinal));
     }
 
     public static TheoryData<string> PlantedBugs => [.. TypeList.Busted.Select(t => t.Name)];
 
+    /// <summary>Caught within 60 s, but not within what a test run has to spare: `./build.sh torture --type busted` runs all.</summary>
+    private static readonly string[] slow = ["busted.moves-once", "busted.page-cgroup-posted", "busted.books-W3"];
+
     [Theory, MemberData(nameof(PlantedBugs))]
     public void A_planted_bug_is_caught(string name)
     {
+        if (slow.Contains(name) && Environment.GetEnvironmentVariable("MEMCGNATIVE_TORTURE_ALL") != "1")
+            Assert.Skip($"takes up to a minute: ./build.sh torture --type {name}, or MEMCGNATIVE_TORTURE_ALL=1");
         (string how, TimeSpan took, bool caught) = BustedRun.One(name, TortureOptions.Parse(["--type", name, "--seed", "0x5eed"]));
         Assert.True(caught, $"{name} was not caught in {took.TotalSeconds:0} s: {how}");
     }
@@ -44,6 +49,8 @@ public sealed class TortureTests
         for (int cpu = 0; cpu < 3; cpu++) Assert.Contains($"\ncpu {cpu}: ", text, StringComparison.Ordinal);
         Assert.Matches(@"\n  -[0-9.]+ us  acquire ", text);
         Assert.Contains("memcg-torture:--- End of test: FAILURE: type=busted.lock-two-step ", text, StringComparison.Ordinal);
+        Assert.Matches(@"struct FromTorture : ICase\s+\{\s+public static int Cpus => 3;", text);
+        Assert.Matches(@"case 2:\s+// \w+\(", text);
     }
 
     [Fact]
@@ -85,7 +92,7 @@ public sealed class TortureTests
     public void Every_era_and_every_answer_of_the_list_is_among_the_models()
     {
         foreach (Era era in Eras.All) Assert.Contains(Models.All, m => m.Era == era.Name && m.Answers.SequenceEqual(era.Answers));
-        foreach (Answer answer in Eras.Answers.Where(a => !a.What.Contains("explorer only", StringComparison.Ordinal)))
+        foreach (Answer answer in Eras.Answers.Where(a => a.Refused is null && !a.What.Contains("explorer only", StringComparison.Ordinal)))
             Assert.Contains(Models.All, m => m[answer.Axis] == answer.Name);
         Assert.Contains(Models.All, m => m[Axis.Stock] == "SevenSlot2");
     }

@@ -19,14 +19,8 @@ internal static class Models
     /// <summary>The one model to run (--model), or all.</summary>
     public static Model? Only { get; set; }
 
-    /// <summary>One model per answer of the kmem axis that charges.</summary>
-    public static IReadOnlyList<Model> Kmem { get; } = [.. All.Where(m => m[Axis.Kmem] != NoKmem.Name).DistinctBy(m => m[Axis.Kmem])];
-
-    /// <summary>The kmem model of the nth episode.</summary>
-    public static Model KmemAt(int episode) => Only is { } only && only[Axis.Kmem] != NoKmem.Name ? only : Kmem[episode % Kmem.Count];
-
     /// <summary>The model of a type's nth episode.</summary>
-    public static Model At(int episode) => Only ?? All[episode % All.Count];
+    public static Model At(int episode) => At(All, episode);
 
     private static Model[] List()
     {
@@ -34,10 +28,28 @@ internal static class Models
         IEnumerable<Model> others =
             from e in Eras.All
             from answer in Eras.Answers.Concat(tinyStocks.Select(s => new Answer(Axis.Stock, s, "torture")))
-            where e.Answers[(int)answer.Axis] != answer.Name
+            where answer.Refused is null && e.Answers[(int)answer.Axis] != answer.Name
+            where !IsPartOfBooks(answer.Axis) || e.Answers[(int)Axis.Lru] == "Books"
             select new Model(e.Name, [.. e.Answers.Select((a, i) => i == (int)answer.Axis ? answer.Name : a)]);
         return [.. eras.Concat(others).DistinctBy(m => string.Join(',', m.Answers)).Where(Built)];
     }
+
+    /// <summary>Models in which a page changes its group while it is mapped, one for each way the list axis can be: what the books type runs.</summary>
+    public static IReadOnlyList<Model> OfLists { get; } =
+        [.. All.Where(m => m[Axis.PageCgroup] == "OwnerWord").DistinctBy(m => string.Join(',', m.Answers.Where((_, i) => IsPartOfLists((Axis)i))))];
+
+    private static bool IsPartOfLists(Axis axis) => axis is Axis.Lru or Axis.LruLock || IsPartOfBooks(axis);
+
+    /// <summary>Models that charge kernel objects, one for each way and counter; where page->memcg leads to an object (2008), kernel pages had no owner yet.</summary>
+    public static IReadOnlyList<Model> OfKmem { get; } =
+        [.. All.Where(m => m[Axis.Kmem] != "None" && (m[Axis.PageCgroup] == "OwnerWord" || m[Axis.PageCgroup].Contains("Array", StringComparison.Ordinal)))
+            .DistinctBy(m => (m[Axis.Kmem], m[Axis.Counter], m[Axis.Stock]))];
+
+    /// <summary>The nth of a list, or the only one.</summary>
+    public static Model At(IReadOnlyList<Model> list, int episode) => Only ?? list[episode % list.Count];
+
+    /// <summary>A sub-choice of lru=Books changes nothing elsewhere.</summary>
+    private static bool IsPartOfBooks(Axis axis) => axis is Axis.LruSwitch or Axis.LruDestroy or Axis.LruSlice or Axis.LruPending;
 
     private static bool Built(Model model)
     {
@@ -63,14 +75,20 @@ internal sealed class AccountingMaker(Model model) : IControllerUser<TortureType
     public TortureType Use<TC>() where TC : struct, IMemoryController => new AccountingTorture<TC>(model.ToString());
 }
 
-/// <summary>Makes the counter type of a model.</summary>
-internal sealed class CounterMaker(Model model) : IControllerUser<TortureType>
+/// <summary>Makes the books type of a model.</summary>
+internal sealed class BooksMaker(Model model) : IControllerUser<TortureType>
 {
-    public TortureType Use<TC>() where TC : struct, IMemoryController => new CounterTorture<TC>(model.ToString());
+    public TortureType Use<TC>() where TC : struct, IMemoryController => new BooksTorture<TC>(model.ToString());
 }
 
 /// <summary>Makes the kmem type of a model.</summary>
 internal sealed class KmemMaker(Model model) : IControllerUser<TortureType>
 {
     public TortureType Use<TC>() where TC : struct, IMemoryController => new KmemTorture<TC>(model.ToString());
+}
+
+/// <summary>Makes the counter type of a model.</summary>
+internal sealed class CounterMaker(Model model) : IControllerUser<TortureType>
+{
+    public TortureType Use<TC>() where TC : struct, IMemoryController => new CounterTorture<TC>(model.ToString());
 }

@@ -21,8 +21,9 @@ internal static class TypeList
         ("percpuref", 2, _ => new PercpuRefTorture<RealKill>()),
         ("allocator", 2, _ => new AllocatorTorture()),
         ("slab", 2, _ => new SlabTorture()),
-        ("kmem", 3, i => Matrix.Bind(Models.KmemAt(i), new KmemMaker(Models.KmemAt(i)))),
         ("counters", 3, i => Matrix.Bind(Models.At(i), new CounterMaker(Models.At(i)))),
+        ("books", 3, i => Matrix.Bind(Models.At(Models.OfLists, i), new BooksMaker(Models.At(Models.OfLists, i)))),
+        ("kmem", 4, i => Matrix.Bind(Models.At(Models.OfKmem, i), new KmemMaker(Models.At(Models.OfKmem, i)))),
         ("accounting", 8, i => Matrix.Bind(Models.At(i), new AccountingMaker(Models.At(i)))),
     ];
 
@@ -39,8 +40,6 @@ internal static class TypeList
         Bad("busted.percpuref-early", n => new PercpuRefTorture<EarlyKill>(n)),
         Bad("busted.allocator-remote", n => new AllocatorTorture(remoteDrain: true, n)),
         Bad("busted.slab-remote", n => new SlabTorture(remoteDrain: true, n)),
-        Bad("busted.kmem-keeps-owner", n =>
-            new KmemTorture<Controller<PageCounter<PageCounter40>, OwnerWord, ZoneLruLock<TicketLock>, AtFinalPut, PinPerPage, FreesUncharged>>("I15", n)),
         Bad("busted.counter-loses", n =>
             new CounterTorture<Controller<BustedCounter<LosesUpdates>, OwnerWord, ZoneLruLock<TicketLock>, AtFinalPut, PinPerPage, NoKmem>>("lost update", false, n)),
         Bad("busted.counter-repair", n =>
@@ -50,7 +49,19 @@ internal static class TypeList
             "C11", n, RcuFlavour.Membarrier, small: true)),
         Bad("busted.lru-unlocked", n =>
             new AccountingTorture<Controller<PageCounter<PageCounter40>, OwnerWord, ZoneLruLock<NoLock>, AtFinalPut, PinPerPage, NoKmem>>("no lru lock", n)),
+        Bad("busted.moves-once", n => new AccountingTorture<Controller<BustedCounter<ChargesLate>, PlainFlagArray<Plain317>,
+            ZoneLruLock<TicketLock>, AtFinalPut, MovesOnce, NoKmem>>("D16", n, RcuFlavour.Membarrier, small: true)),
+        Bad("busted.page-cgroup-posted", n => new AccountingTorture<Controller<ResCounter<ResCounter40, TicketLock>, LocklessRcu<AsPosted, PrefetchNone>,
+            TwinLists<Async, TicketLock>, AtUnmap<Early2627>, ForceEmpty, NoKmem>>("2008 as posted", n, RcuFlavour.Membarrier, small: true)),
+        Bad("busted.books-W0", n => OnePage<OneBook, W0>("B1", n)),
+        Bad("busted.books-W2-nofence", n => OnePage<OneBook, W2NoFence>("B2", n)),
+        Bad("busted.books-W3", n => OnePage<SlowLook, W3>("ABA", n)),
+        Bad("busted.kmem-unpinned", n => new KmemTorture<Controller<ResCounter<ResCounter56, TicketLock>, FlagArray<PageCgroupEntry16, BitLock>, ZoneLruLock<TicketLock>,
+            AtUnmap<Early32>, MoveToParent, PerGroupCaches<PinAsIn314>>>("D14", n)),
     ];
+
+    private static BooksTorture<Controller<PageCounter<PageCounter40>, OwnerWord, Books<TicketLock, TMap, TSwitch, RcuLockWait, Pagevecs>, AtFinalPut, PinPerPage, NoKmem>>
+        OnePage<TMap, TSwitch>(string what, string name) where TMap : struct, IBookMap where TSwitch : struct, ISwitchProtocol => new(what, name, pages: 1);
 
     private static (string, int, Func<int, TortureType>) Bad(string name, Func<string, TortureType> make) => (name, 1, _ => make(name));
 }

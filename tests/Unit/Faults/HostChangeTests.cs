@@ -125,6 +125,70 @@ public sealed class HostChangeTests : IDisposable
         Assert.Empty(Directory.GetFiles(state));
     }
 
+    [Theory, InlineData(31), InlineData(24)] // SIGSYS, SIGXCPU: what the runtime has no handler for ends a process at once, as its own crash does
+    public void A_child_that_dies_of_a_signal_is_cleaned_up_after(int signal)
+    {
+        string before = Host(0, 0);
+        using Process p = Start("cleanup --rehearse 60s");
+        WaitForJournal(p);
+        int child = ChildOf(p.Id)!.Value;
+        Assert.True(ProcessControl.Signal(child, signal));
+        Assert.True(p.WaitForExit(30_000));
+        Assert.Equal(128 + signal, p.ExitCode);
+        Assert.Equal(before, Host(p.Id, child));
+        Assert.Empty(Directory.GetFiles(state));
+    }
+
+    [Fact]
+    public void Killed_by_the_kernel_for_its_memory_a_run_leaves_no_file()
+    {
+        if (!OperatingSystem.IsLinux() || !Environment.IsPrivilegedProcess || !File.Exists("/sys/fs/cgroup/memory/cgroup.procs")) Assert.Skip("needs root and cgroup v1 memory");
+        string group = $"/sys/fs/cgroup/memory/test.{Environment.ProcessId}";
+        Directory.CreateDirectory(group);
+        try
+        {
+            File.WriteAllText(group + "/memory.limit_in_bytes", "200M");
+            string line = $"echo $$ > {group}/cgroup.procs && exec {program} placement --footprint 512M -o {state}/r.json";
+            using Process p = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", line]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+            Assert.True(p.WaitForExit(60_000));
+            Assert.Equal(137, p.ExitCode);
+            Assert.Empty(Directory.GetFiles(state));
+        }
+        finally
+        {
+            Until(() => TryRemove(group), "the test's own group stays busy");
+        }
+    }
+
+    private static bool TryRemove(string group)
+    {
+        try
+        {
+            Directory.Delete(group);
+            return true;
+        }
+        catch (IOException)
+        {
+            return false; // the killed process is not yet gone
+        }
+    }
+
+    [Fact]
+    public void Where_cgroupfs_is_read_only_the_line_says_so()
+    {
+        if (!OperatingSystem.IsLinux() || !Environment.IsPrivilegedProcess || !File.Exists("/usr/bin/unshare") || !Directory.Exists("/sys/fs/cgroup/memory"))
+            Assert.Skip("needs root, unshare and cgroup v1");
+        var info = new ProcessStartInfo("/usr/bin/unshare", ["-m", "/bin/sh", "-c",
+            $"mount -o bind,remount,ro /sys/fs/cgroup/memory && exec {program} cleanup --rehearse 1ms"]) { RedirectStandardError = true, RedirectStandardOutput = true };
+        info.Environment[UndoJournal.Variable] = state;
+        using Process p = Process.Start(info)!;
+        string error = p.StandardError.ReadToEnd();
+        p.WaitForExit();
+        if (error.StartsWith("mount", StringComparison.Ordinal) || error.StartsWith("unshare", StringComparison.Ordinal)) Assert.Skip(error.Trim());
+        Assert.Contains("not here group: cannot make /sys/fs/cgroup/memory/memcgnative.", error, StringComparison.Ordinal);
+        Assert.Contains("(mkdirat: EROFS). The file system is mounted read-only here, as containers do", error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_raised_pool_serves_the_run_and_goes_back()
     {

@@ -41,6 +41,24 @@ public sealed class FuzzTests
     [Fact] public void Synthetic_machines() => Fuzz("machine", t => _ = SyntheticTopology.Parse(t));
 
     [Fact]
+    public void Undo_journals() => Fuzz("undo", t =>
+    {
+        if (OperatingSystem.IsLinux()) _ = UndoJournal.Parse(t + "\n", "fuzz");
+    });
+
+    [Fact]
+    public void Names_of_groups() => Fuzz("undo", t =>
+    {
+        if (OperatingSystem.IsLinux() && HostDirectory.IsName(t) && (t.Contains('/', StringComparison.Ordinal) || t.StartsWith('.')))
+            throw new InvalidOperationException("it leads elsewhere");
+    });
+
+    [Fact]
+    public void Scenario_files() => Fuzz(
+        [.. Directory.GetFiles(Path.Combine(Repository.Root, "bench/Kernel/scenarios"), "*.memcg").Order(StringComparer.Ordinal).Select(File.ReadAllText)],
+        text => _ = ScriptParser.Parse("fuzz", text), inputs / 5);
+
+    [Fact]
     public void Recordings_and_the_sysfs_trees_in_them() => Fuzz(
         [.. new[] { "vm-one-node", "two-sockets", "cxl", "memory-less-node" }.Select(m => File.ReadAllText(Path.Combine(Machines.Directory, m, "machine.txt")))],
         text => _ = SysfsTopology.Read(MachineRecording.Read(new StringReader(text), "fuzz")), inputs / 5);
