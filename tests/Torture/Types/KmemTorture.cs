@@ -34,7 +34,7 @@ internal sealed unsafe class KmemTorture<TC>(string model, string? busted = null
     protected override void SetUp()
     {
         Build(new AccountingPlan(MaxGroups: 256));
-        slab = Slab.Build(Memory, Cpus, checkObjects: true);
+        slab = Accounting.Slab ?? Slab.Build(Memory, Cpus, checkObjects: true);
         int name = slab.Name("dentry");
         churnName = slab.Name("churn");
         shelf = (AtomicLong*)Map(Shelf * sizeof(AtomicLong));
