@@ -101,9 +101,6 @@ internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, dou
         if (!stop.IsCancellationRequested && points.All(p => p.Counters.Count == 0)) Count();
     }
 
-    /// <summary>Goes on after repetitions that an earlier process measured.</summary>
-    public void Resume(int repsDone, RuntimeDelta delta, string warmup) => (RepsDone, Delta, WarmupEnded) = (repsDone, delta, warmup);
-
     private bool IsWhole(int rep) => points.All(p => p.Rounds == (rep + 1) * schedule.RoundsPerRep);
 
     /// <summary>One batch of every point; round under 0 does not count.</summary>

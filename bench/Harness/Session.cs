@@ -31,14 +31,14 @@ internal sealed class Session(Scenario scenario, CliEnvironment environment, Pro
         try
         {
             Runner? runner = null;
-            int first = 0;
-            for (int machine = first; machine < scenario.Schedule.Machines; machine++)
+            for (int machine = 0; machine < scenario.Schedule.Machines; machine++)
             {
                 foreach (Instance old in instances) old.Dispose();
+                instances = []; // should the next one not be made, nobody disposes of these again
                 instances = Build(points, machine);
                 runner ??= new Runner(points, scenario.Schedule, clockNs, environment.Stop);
                 runner.Run(rep => RepDone(rep, points, clock.Elapsed), machine);
-                if (machine == first) progress.Say(runner.WarmupEnded);
+                if (machine == 0) progress.Say(runner.WarmupEnded);
                 foreach (Instance instance in instances) Close(instance);
                 if (runner.Enough || environment.Stop.IsCancellationRequested) break;
             }

@@ -138,11 +138,11 @@ internal readonly unsafe struct ListWork<TC> : IWorkload<TC> where TC : struct, 
         Mm.Put<TC>(in cpu, page);
     }
 
-    /// <summary>A new child, then the end of the old one with whatever pages it has; nothing while the table is full of groups that are still dying.</summary>
+    /// <summary>A new child, then the end of the old one with whatever pages it has.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void NextGroup(in ThisCpu cpu, WorkerState* w)
     {
-        Memcg* fresh = MemcgLife.Create<TC>(in cpu, w->Memcg);
+        Memcg* fresh = NewGroup<TC>.Below(in cpu, w);
         if (fresh == null) return;
         AtomicInt.Add(&fresh->Moving, 1); // until it is recycled
         if (w->Child != null) MemcgLife.Remove(in cpu, w->Child);
@@ -157,6 +157,28 @@ internal readonly unsafe struct ListWork<TC> : IWorkload<TC> where TC : struct, 
         if (Moves(w)) AtomicInt.Add(&w->Memcg->Moving, -1);
         if (w->Child != null) MemcgLife.Remove(in cpu, w->Child);
         w->Child = null;
+    }
+}
+
+/// <summary>Groups of workloads that make them faster than they die.</summary>
+internal static unsafe class NewGroup<TC> where TC : struct, IMemoryController
+{
+    /// <summary>Poll points to wait through: some ten milliseconds, as long as the system may take a CPU away.</summary>
+    private const int Patience = 200_000;
+
+    /// <summary>
+    /// A group below the worker's. While the table is full the worker waits: the grace periods that dying groups need pass at its poll points and
+    /// those of the others. Null, and an operation that failed, when they do not.
+    /// </summary>
+    public static Memcg* Below(in ThisCpu cpu, WorkerState* w)
+    {
+        for (int turn = 0; turn < Patience; turn++, Poll.Run(in cpu))
+        {
+            Memcg* memcg = MemcgLife.Create<TC>(in cpu, w->Memcg);
+            if (memcg != null) return memcg;
+        }
+        w->Failed++;
+        return null;
     }
 }
 

@@ -28,9 +28,8 @@ internal readonly unsafe struct Lumpy<TC> : IWorkload<TC> where TC : struct, IMe
 
     private static void Life(in ThisCpu cpu, WorkerState* w)
     {
-        Memcg* memcg = MemcgLife.Create<TC>(in cpu, w->Memcg);
-        if (memcg == null) w->Failed++; // the table is full of groups that are still dying: the pages are the leaf's this time
-        else MemcgLife.Attach(in cpu, w->Mm, memcg);
+        Memcg* memcg = NewGroup<TC>.Below(in cpu, w);
+        if (memcg != null) MemcgLife.Attach(in cpu, w->Mm, memcg); // else the pages are the leaf's this time
         for (int i = 0; i < Mm.Batch; i++)
             if (Mm.Fault<TC>(in cpu, w->Mm, i, write: false) != FaultResult.Mapped) w->Failed++;
         Mm.LruAddDrain<TC>(in cpu);
