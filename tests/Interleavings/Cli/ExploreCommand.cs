@@ -69,7 +69,7 @@ internal static class ExploreCommand
         File.WriteAllText(Path.Combine(folder, "PROTOCOLS.md"), text);
         ShapeList.Grow();
         if (a.All) File.WriteAllText(Path.Combine(folder, "MATRIX.md"), BookMatrix.Write());
-        output.WriteLine($"written: VERDICTS.md, PROTOCOLS.md, SHAPES.txt{(all ? ", MATRIX.md" : "")} in {folder}");
+        output.WriteLine($"written: VERDICTS.md, PROTOCOLS.md, SHAPES.txt{(a.All ? ", MATRIX.md" : "")} in {folder}");
         foreach (string file in missing) output.WriteLine($"no case: {file}");
         return Exhausted;
     }
@@ -77,8 +77,7 @@ internal static class ExploreCommand
     private static int Mutants(string? file, TextWriter output)
     {
         var watch = System.Diagnostics.Stopwatch.StartNew();
-        IReadOnlyList<Mutant> all = MutationReport.Run(MutationReport.Core, f => file is null || f.Contains(file, StringComparison.Ordinal),
-            Environment.GetEnvironmentVariable("MUTANTS_TRACE") is null ? null : output.WriteLine);
+        IReadOnlyList<Mutant> all = MutationReport.Run(MutationReport.Core, f => file is null || f.Contains(file, StringComparison.Ordinal));
         foreach (Mutant m in all) output.WriteLine($"{m.Key}\t{m.KilledBy ?? "LIVES"}\t{m.Executions}");
         output.WriteLine($"{all.Count} mutants, {all.Count(m => m.KilledBy is null)} live, {watch.Elapsed.TotalSeconds:F1} s");
         return Exhausted;
