@@ -69,6 +69,7 @@ internal static unsafe class AccountingCheck
         }
         Compare(wrong, memcg, "usage", TC.Usage(memcg, CounterKind.Memory), below);
         Compare(wrong, memcg, "rss and cache", MemcgStat.Read(memcg, MemcgStatItem.Rss) + MemcgStat.Read(memcg, MemcgStatItem.Cache), own);
+        if (!TC.CountsPageState) mapped = writeback = 0;
         Compare(wrong, memcg, "mapped file pages", MemcgStat.Read(memcg, MemcgStatItem.FileMapped), mapped);
         Compare(wrong, memcg, "pages under writeback", MemcgStat.Read(memcg, MemcgStatItem.Writeback), writeback);
         if (Guarded<nint>.Get(&box.Tree->Swap) == 0) return;
