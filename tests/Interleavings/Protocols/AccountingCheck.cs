@@ -45,7 +45,8 @@ internal static unsafe class AccountingCheck
             if (SwapDevice.IsUsed(device, entry)) used++;
             else if (SwapRecord.Id(device, entry) != 0) wrong.Add($"swap entry {e} is free and recorded");
             Page* cached = GuardedPtr<Page>.Get(SwapDevice.CacheSlot(device, entry));
-            if (cached != null && (!PageOps.Test(cached, PageFlags.SwapCache) || SwapCache.EntryOf(cached) != entry)) wrong.Add($"swap entry {e} names a page that does not name it");
+            if (cached != null && (!PageOps.Test(cached, PageFlags.SwapCache) || SwapCache.EntryOf(cached) != entry))
+                wrong.Add($"swap entry {e} names a page that does not name it");
         }
         if (used != SwapDevice.Used(device)) wrong.Add($"{used} swap entries are used, {SwapDevice.Used(device)} off the stack");
         for (int i = 0; i < pages; i++)
