@@ -11,6 +11,8 @@ internal sealed class ExploreArguments
     public bool List { get; private set; }
     public bool All { get; private set; }
     public bool Help { get; private set; }
+    /// <summary>Mutate the source and say who lives.</summary>
+    public bool Mutants { get; private set; }
     /// <summary>Measure how fast schedules are run.</summary>
     public bool Rate { get; private set; }
     /// <summary>Write VERDICTS.md, PROTOCOLS.md and SHAPES.txt.</summary>
@@ -37,6 +39,7 @@ internal sealed class ExploreArguments
                 case "--all": a.All = true; continue;
                 case "--tables": a.Tables = true; continue;
                 case "--rate": a.Rate = true; continue;
+                case "--mutants": a.Mutants = true; continue;
                 case "-h" or "--help": a.Help = true; continue;
             }
             if (args[i].StartsWith('-') && i + 1 == args.Length)
@@ -51,10 +54,12 @@ internal sealed class ExploreArguments
                 "--search" => a.SetSearch(args[++i]),
                 "--schedule" => a.SetSchedule(args[++i]),
                 "--max" => a.SetMax(args[++i]),
+                "--time" => a.SetTime(args[++i]),
                 "--seed" => a.SetSeed(args[++i]),
                 "--handover" => a.SetHandover(args[++i]),
                 "--format" => a.SetFormat(args[++i]),
-                ['-', ..] => $"{args[i]} is no option; --list, --all, --tables, --rate, --help, -M, --memory, --search, --schedule, --max, --seed, --handover, --format",
+                ['-', ..] => $"{args[i]} is no option; --list, --all, --tables, --rate, --mutants, --help, "
+                    + "-M, --memory, --search, --schedule, --max, --time, --seed, --handover, --format",
                 _ => a.SetCase(args[i]),
             };
             if (error.Length > 0) return false;
@@ -71,7 +76,8 @@ internal sealed class ExploreArguments
             if (memory == MemoryModel.SC && schedule.Memory == MemoryModel.TSO) error = "--memory sc: the schedule was found under tso and names store buffers; leave --memory out";
             Options = Options with { Memory = memory ?? schedule.Memory, Search = Search.Replay };
         }
-        else if (Case is null && !List && !All && !Tables && !Rate && !Help) error = "which case? memcgnative explore --list names them";
+        else if (Case is null && !List && !All && !Tables && !Rate && !Mutants && !Help) error = "which case? memcgnative explore --list names them";
+        if (All && Options.MaxTime == TimeSpan.MaxValue) Options = Options with { MaxTime = TimeSpan.FromSeconds(60) };
         return error.Length == 0;
     }
 
@@ -133,6 +139,14 @@ internal sealed class ExploreArguments
         if (!long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long max) || max < 1)
             return $"--max: '{text}' is no number of executions; write for example 1000000";
         Options = Options with { MaxExecutions = max };
+        return "";
+    }
+
+    private string SetTime(string text)
+    {
+        if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int seconds) || seconds < 1)
+            return $"--time: '{text}' is no number of seconds; write for example 60";
+        Options = Options with { MaxTime = TimeSpan.FromSeconds(seconds) };
         return "";
     }
 

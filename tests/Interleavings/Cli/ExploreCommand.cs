@@ -17,8 +17,9 @@ internal static class ExploreCommand
         }
         if (a.Help) return Help(output);
         if (a.List) return List(output);
+        if (a.Mutants) return Mutants(a.Case, output);
         if (a.Rate) return ExploreRate.Run(output);
-        if (a.Tables) return Tables(a.All, output);
+        if (a.Tables) return Tables(a, output);
         IReadOnlyList<Case> cases = a.All ? Cases.All : Cases.Find(a.Case!, a.Design, a.Model);
         if (cases.Count == 0)
         {
@@ -44,13 +45,14 @@ internal static class ExploreCommand
             memcgnative explore --all                        all of them, the long ones too
             memcgnative explore --schedule TEXT              one schedule again; TEXT is what a failure prints, in quotes
             memcgnative explore --rate                       schedules a second on this machine
+            memcgnative explore --mutants [FILE]             drop, weaken, split, delay each access of src in turn: who is not noticed
             memcgnative explore --tables                     write VERDICTS.md, PROTOCOLS.md, SHAPES.txt of tests/Interleavings; --all: long cases and MATRIX.md too
 
               CASE           a race (B1), a protocol (lock) or one case (B1/W1/1s1c)
               -M DESIGN      era[,axis=answer], answers for the explorer only allowed: rfc-2012-books,lru.switch=W0; or a design of --list
               --memory M     sc (default), or tso: stores wait in a buffer, as on x86, and on arm64 as .NET compiles marked accesses
               --search S     dpor (default: every schedule that differs), dfs, dfs:2 (preemptions), pct, pct:3 (depth), random
-              --max N        executions of one case; --seed N for pct and random
+              --max N        executions of one case; --time S seconds of one case (--all: 60); --seed N for pct and random
               --handover H   fibers or threads; --format text or json
 
             Exit: 0 exhausted, 2 wrong usage, 5 a race was found, 7 a limit was reached.
@@ -59,16 +61,25 @@ internal static class ExploreCommand
         return Exhausted;
     }
 
-    private static int Tables(bool all, TextWriter output)
+    private static int Tables(ExploreArguments a, TextWriter output)
     {
         string folder = Path.Combine(Source.Root, "tests", "Interleavings"), verdicts = Path.Combine(folder, "VERDICTS.md");
-        File.WriteAllText(verdicts, Verdicts.Write(File.Exists(verdicts) ? File.ReadAllText(verdicts) : "", all));
+        File.WriteAllText(verdicts, Verdicts.Write(File.Exists(verdicts) ? File.ReadAllText(verdicts) : "", a.All ? a.Options.MaxTime : null));
         (string text, string[] missing) = Coverage.Write();
         File.WriteAllText(Path.Combine(folder, "PROTOCOLS.md"), text);
         ShapeList.Grow();
-        if (all) File.WriteAllText(Path.Combine(folder, "MATRIX.md"), BookMatrix.Write());
-        output.WriteLine($"written: VERDICTS.md, PROTOCOLS.md, SHAPES.txt{(all ? ", MATRIX.md" : "")} in {folder}");
+        if (a.All) File.WriteAllText(Path.Combine(folder, "MATRIX.md"), BookMatrix.Write());
+        output.WriteLine($"written: VERDICTS.md, PROTOCOLS.md, SHAPES.txt{(a.All ? ", MATRIX.md" : "")} in {folder}");
         foreach (string file in missing) output.WriteLine($"no case: {file}");
+        return Exhausted;
+    }
+
+    private static int Mutants(string? file, TextWriter output)
+    {
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        IReadOnlyList<Mutant> all = MutationReport.Run(MutationReport.Core, f => file is null || f.Contains(file, StringComparison.Ordinal));
+        foreach (Mutant m in all) output.WriteLine($"{m.Key}\t{m.KilledBy ?? "LIVES"}\t{m.Executions}");
+        output.WriteLine($"{all.Count} mutants, {all.Count(m => m.KilledBy is null)} live, {watch.Elapsed.TotalSeconds:F1} s");
         return Exhausted;
     }
 

@@ -121,6 +121,7 @@ internal static unsafe class Accesses
         if (Run.Current < 0) return Arena.Read(Arena.Direct(p, size), size);
         if (Run.PlainIsMarked) return Load(p, size, site);
         Run.CheckAlive();
+        if (--Run.PlainLeft < 0) Run.Fail(Verdict.StepLimit, "a loop over plain accesses that does not end", site);
         int offset = Offset(p, size, site), cpu = Run.CurrentCpu;
         if (!Life.Readable(offset, size)) Run.Fail(Life.Fault(offset, size), $"plain read of {Names.Of(offset, size)} by CPU{cpu}: {Life.Describe(offset, size)}", site);
         RaceDetector.PlainRead(cpu, Locations.Of(offset, size), site);

@@ -155,6 +155,7 @@ internal static unsafe class Arena
     {
         int at = OffsetOf(p, bytes);
         if (at < 0) Wild((long)p);
+        if (!starting && --Run.PlainLeft < 0) throw new InvalidOperationException("a loop in the final check that does not end");
         return at;
     }
 

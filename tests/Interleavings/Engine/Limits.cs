@@ -10,6 +10,8 @@ internal static class Limits
     public const int Agents = 16;
     /// <summary>Steps of one execution.</summary>
     public const int Steps = 6000;
+    /// <summary>Accesses of one execution that are no steps.</summary>
+    public const int Plain = 200_000;
     /// <summary>Stores one CPU may have in flight.</summary>
     public const int Buffered = 32;
     /// <summary>Bytes of the arena; all shared state lives there.</summary>

@@ -29,6 +29,9 @@ internal static unsafe partial class Run
     public static bool Stopping;
     public static bool SleepBlocked;
 
+    /// <summary>Accesses that are no steps and are still allowed: a list that a mutant bent into a ring must not be walked for ever.</summary>
+    public static int PlainLeft;
+
     public static Verdict Fault;
     public static string Message = "";
     public static int FaultSite;
@@ -84,7 +87,7 @@ internal static unsafe partial class Run
         NativeMemory.Clear(irqDepth, Limits.Agents * sizeof(int));
         NativeMemory.Clear(irqDropped, Limits.Agents * sizeof(int));
         NativeMemory.Clear(clock, (nuint)(Limits.Agents * sizeof(VectorClock)));
-        (Depth, Stopping, SleepBlocked) = (0, false, false);
+        (Depth, Stopping, SleepBlocked, PlainLeft) = (0, false, false, Limits.Plain);
         starting = true;
         handover.Run(DrainBase);
         Current = -1;

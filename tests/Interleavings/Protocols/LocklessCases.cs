@@ -107,7 +107,9 @@ internal readonly unsafe struct UnchargeTwice : ILocklessScript
 
     public static int Alive(AtomicInt* result)
     {
-        if (AtomicInt.Load(result) + AtomicInt.Load(result + 1) != 1) Bug.Fail("one charge was given back so many times", AtomicInt.Load(result) + AtomicInt.Load(result + 1));
+        int times = 0;
+        for (int i = 0; i < 4; i++) times += AtomicInt.Load(result + i);
+        if (times != 1) Bug.Fail("one charge was given back so many times", times);
         return 0;
     }
 
@@ -268,6 +270,20 @@ internal readonly struct PostedButLinkedFirst : ILocklessForm
     public static bool DrainsWithBarrier => false;
 }
 
+/// <summary>The same script with more CPUs in its last role.</summary>
+internal readonly unsafe struct WideObject<T, TCpus> : ILocklessScript where T : struct, ILocklessScript where TCpus : struct, ISize
+{
+    public static int Cpus => TCpus.N;
+    public static RcuFlavour Flavour => T.Flavour;
+    public static bool Leaves => T.Leaves;
+    public static bool Reaps => T.Reaps;
+    public static bool Charged => T.Charged;
+    public static int Obsolete => T.Obsolete;
+    public static int Alive(AtomicInt* result) => T.Alive(result);
+    public static void Body<TPc>(in ThisCpu cpu, int index, Page* page, Memcg* a, Memcg* b, AtomicInt* result) where TPc : struct, IPageCgroupDesign =>
+        T.Body<TPc>(cpu, index, page, a, b, result);
+}
+
 internal static class LocklessCases
 {
     private const string Nulls = "residents: PinPerPage without charges; counter, kmem: not used";
@@ -301,6 +317,10 @@ internal static class LocklessCases
         Case.Of<ObjectCase<LocklessRcu<AsPosted, PrefetchNone>, N1, TwoFaults<N1>>>("A12", "LocklessRcuAsPosted,page-lock", "2f"),
         Case.Of<ObjectCase<LocklessRcu<Corrected, PrefetchNone>, N1, TwoFaults<N0>>>("A12", "busted-charge-before-the-page-lock", "2f", Expect.Broken),
         Baseline<TwoFaults<N0>>("A12", "2f"),
+        Case.Of<ObjectCase<LocklessRcu<Corrected, PrefetchNone>, N1, WideObject<UnchargeTwice, N4>>>("A4", "LocklessRcu", "4u", nulls: Nulls),
+        Case.Of<ObjectCase<BitSpinlock<BitLock>, N0, WideObject<UnchargeTwice, N4>>>("A4", "BitSpinlock", "4u", heavy: true, nulls: Nulls),
+        Case.Of<ObjectCase<LocklessRcu<Corrected, PrefetchNone>, N1, WideObject<SwapOffAgainstWrite, N4>>>("A9", "LocklessRcu", "4c", heavy: true, nulls: Nulls),
+        Case.Of<ObjectCase<BitSpinlock<BitLock>, N0, WideObject<SwapOffAgainstWrite, N4>>>("A9", "BitSpinlock", "4c", heavy: true, nulls: Nulls),
         Baseline<OwnerFromIrq>("A15", "1 irq"),
         Case.Of<ObjectCase<BitSpinlock<BitLock>, N0, OwnerFromIrq>>("A15", "busted-irqs-on", "1 irq", Expect.Broken, nulls: Nulls)
             .Mutated("BitSpinlock.Lock#1", MutationOp.DropIrqOff),

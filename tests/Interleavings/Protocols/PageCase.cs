@@ -87,6 +87,10 @@ internal readonly unsafe struct PageCase<TC, TScript> : ICase where TC : struct,
     public static void Final()
     {
         AccountingCheck.Run<TC>(w.Box, Groups, Frames);
+        long cached = 0;
+        for (int i = 0; i < Frames; i++)
+            if (PageMapping.FileOf(w.Page + i) == w.File && PageCache.Find(w.Box[0], w.File, AtomicLong.Load(&w.Page[i].Index)) == w.Page + i) cached++;
+        if (cached != AtomicLong.Load(&w.File->Pages)) Bug.Fail("pages of the file, and as counted", cached, AtomicLong.Load(&w.File->Pages));
         TScript.Final<TC>(w);
     }
 }

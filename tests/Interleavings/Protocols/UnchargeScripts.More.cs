@@ -214,7 +214,7 @@ internal readonly unsafe struct EmptyAgainstIsolate : IPageScript
     public static void Setup<TC>(ref PageWorld w) where TC : struct, IMemoryController
     {
         w.Box.Charged<TC>(0, w.A);
-        AtomicInt.Init(&w.Page->RefCount, 2);
+        AtomicInt.Init(&w.Page->RefCount, w.Cpus);
     }
 
     public static void Body<TC>(in ThisCpu cpu, int index, in PageWorld w) where TC : struct, IMemoryController
@@ -276,7 +276,7 @@ internal readonly unsafe struct TwoReads : IPageScript
     public static void Setup<TC>(ref PageWorld w) where TC : struct, IMemoryController
     {
         w.Mm = w.Box.Space(w.A, 2, "mm");
-        w.Box.Spare(2, 1);
+        for (int c = 1; c < w.Cpus; c++) w.Box.Spare(3 - c, c);
         if (!FileSpace.TryMap(w.File, w.Mm, 0, 0, 2)) Bug.Fail("setup: map");
     }
 
