@@ -310,7 +310,12 @@ internal readonly unsafe struct DestroyAgainstRelock<TLook> : ICase where TLook 
 
     public static void Body(int cpu)
     {
-        ThisCpu self = cpus[cpu];
+        Work(cpu, cpus[cpu]);
+        Rcu.CpuOffline(cpus[cpu]);
+    }
+
+    private static void Work(int cpu, in ThisCpu self)
+    {
         if (cpu == 0)
         {
             Machine.IrqOff();

@@ -290,8 +290,13 @@ public sealed unsafe class BooksStress
     [Fact]
     public void Protocols_that_are_right_survive_the_same_duel()
     {
-        Assert.False(Breaks<W1>(300, out long moves, out long caught));
-        Assert.True(moves > 1000 && caught > 1000, $"{moves} moves, {caught} catches");
+        long moves = 0, caught = 0;
+        for (int turn = 0; turn < 40 && Math.Min(moves, caught) < 1000; turn++) // on a busy machine the two seldom run at the same time
+        {
+            Assert.False(Breaks<W1>(300, out long more, out long taken));
+            (moves, caught) = (moves + more, caught + taken);
+        }
+        Assert.True(Math.Min(moves, caught) >= 1000, $"{moves} moves, {caught} catches");
         Assert.False(Breaks<W2>(300, out _, out _));
         Assert.False(Breaks<W4>(300, out _, out _));
         Assert.False(Breaks<W5>(300, out _, out _));
