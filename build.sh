@@ -155,7 +155,7 @@ windows() {
 # Compiling needs no runtime for arm64; running does, and not every gallery has one.
 arm64() {
   if [ "${1-}" = -b ]; then
-    build tests/Unit/Unit.csproj -r linux-arm64 --self-contained false -p:UseAppHost=false
+    build bench/Bench.csproj -r linux-arm64 --self-contained false -p:UseAppHost=false
     build bench/Bench.csproj -r win-arm64 --self-contained false -p:UseAppHost=false
     return
   fi
