@@ -132,7 +132,7 @@ internal sealed class UndoJournal : IDisposable
                     throw new JsonException("a field is missing");
                 lines.Add(line);
             }
-            catch (JsonException e)
+            catch (Exception e) when (e is JsonException or ArgumentException) // the latter: half a surrogate pair
             {
                 throw new UsageException($"{path}:{i + 1}: no line of an undo journal ({e.Message.ReplaceLineEndings(" ")}); look at it, then delete it");
             }

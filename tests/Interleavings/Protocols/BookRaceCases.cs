@@ -310,12 +310,7 @@ internal readonly unsafe struct DestroyAgainstRelock<TLook> : ICase where TLook 
 
     public static void Body(int cpu)
     {
-        Work(cpu, cpus[cpu]);
-        Rcu.CpuOffline(cpus[cpu]);
-    }
-
-    private static void Work(int cpu, in ThisCpu self)
-    {
+        ThisCpu self = cpus[cpu];
         if (cpu == 0)
         {
             Machine.IrqOff();
