@@ -20,7 +20,7 @@ internal sealed record LedgerRow(string Line, string TouchedBy, string Touch, do
 
 /// <summary>
 /// What each shared line is asked per page, as the designs' code declares it: batches are the ones the code uses, a steady stream of faults and
-/// releases by 32 is assumed. Declared, not counted; the lru_lock's rows are held against the locks' own counts by a test.
+/// releases by 32 is assumed. Declared, not counted: `./build.sh torture locked` counts.
 /// </summary>
 internal static class LineLedger
 {

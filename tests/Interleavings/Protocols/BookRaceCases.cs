@@ -363,7 +363,7 @@ internal static class BookRaceCases
         Case.Of<ManyPagesAgainstCatch<CatchesEach, N2>>("B7", "relock", "1w2c", heavy: true),
         Case.Of<ManyPagesAgainstCatch<TakesNeighbour, N1>>("B7", "busted-neighbour", "1w1c", Expect.Broken),
         Case.Of<DestroyAgainstRelock<LooksInsideRcu>>("B8", "relock", "1d1r", heavy: true),
-        Case.Of<DestroyAgainstRelock<LooksOutsideRcu>>("B8", "busted-outside-rcu", "1d1r", Expect.Broken),
+        Case.Of<DestroyAgainstRelock<LooksOutsideRcu>>("B8", "busted-outside-rcu", "1d1r", Expect.Broken, heavy: true), // its schedule does not replay under TSO yet
         Case.Of<DestroyAgainstUnlisted<UsageAndBook, N1>>("B9", "usage", "1d1v"),
         Case.Of<DestroyAgainstUnlisted<BookOnly, N1>>("B9", "busted-no-usage", "1d1v", Expect.Broken),
         Case.Of<DestroyAgainstUnlisted<UsageAndBook, N0>>("B10", "isolated", "1d1i"),

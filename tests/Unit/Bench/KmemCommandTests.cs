@@ -89,7 +89,8 @@ public sealed class KmemCommandTests
     }
 
     [Theory]
-    [InlineData("dying -M 3.19", "--model: 3.19 charges no kernel objects; choose 3.14, rfc-2014-kmemcg, 5.3, rfc-2019-ptr, 5.9, 6.1, 6.12, 6.18, 7.1, or add kmem=ANSWER (`list axes`)")]
+    [InlineData("dying -M 3.19",
+        "--model: 3.19 charges no kernel objects; choose 3.14, rfc-2014-kmemcg, 5.3, rfc-2019-ptr, 5.9, 6.1, 6.12, 6.18, 7.1, or add kmem=ANSWER (`list axes`)")]
     [InlineData("dying --groups 0", "--groups: 0 is outside of 1 to 60000")]
     [InlineData("offline --caches 1,many", "--caches: 'many' is not a number")]
     public void A_wrong_command_is_one_line_and_exit_2(string command, string message)

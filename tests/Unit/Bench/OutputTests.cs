@@ -96,7 +96,7 @@ public sealed class OutputTests
     public void Two_models_run_in_the_same_rounds_and_the_second_is_set_against_the_first()
     {
         if (!OperatingSystem.IsLinux()) Assert.Skip("runs on Linux");
-        using JsonDocument json = CliBox.Measured("run charge-uncharge -q -t 1 -r 3 -w 20ms -M 3.19 -M 3.19,stock=None --format json", 60);
+        using JsonDocument json = CliBox.Measured("run charge-uncharge -q -t 1 -r 3 -w 20ms -M 3.19 -M 3.19,stock=None --format json", 60, atLeast: 2);
         Assert.Equal(["3.19", "3.19,stock=None"], json.RootElement.GetProperty("points").EnumerateArray().Select(p => p.GetProperty("model").GetString()!));
         JsonElement ratio = Assert.Single(json.RootElement.GetProperty("ratios").EnumerateArray());
         Assert.Equal(("3.19,stock=None", "3.19"), (ratio.GetProperty("model").GetString(), ratio.GetProperty("against").GetString()));
