@@ -18,6 +18,7 @@ public sealed class CostTests
     [Fact]
     public void Counts_repeat_to_the_last_instruction()
     {
+        if (!asked) Assert.Skip("asked for by MEMCGNATIVE_ICOUNT=1 ./build.sh test Guest");
         Assert.Equal(4, Lines(repeated["once"].Out).Length);
         Assert.Equal(repeated["once"].Out, repeated["again"].Out);
     }
