@@ -94,20 +94,34 @@ test_all() {
   publish_for_wine
   local log status=0
   log=$(mktemp)
-  (cd "$root" && dotnet test --solution MemcgNative.sln -c Release --no-build --max-parallel-test-modules 1 "$@") 2>&1 | tee "$log" || status=$?
+  (cd "$root" && dotnet test --solution MemcgNative.sln -c Release --no-build --max-parallel-test-modules 1 "$@") 2>&1 | tee "$log" | short || status=$?
   total "$status" <"$log" || status=1
   rm -f "$log"
   exit "$status"
 }
 
-# Rewrites the summary of dotnet test into one line; fails when a test failed, when nothing ran and when there is no summary.
+# Passes on what dotnet test prints, without a line for each skipped test and test assembly.
+short() {
+  awk '
+    /^skipped / { skipping = 1; next }
+    skipping && /^  / { next }
+    { skipping = 0; print; fflush() }'
+}
+
+# Tells the end of a test run: why tests were skipped, each failure once more, one line with the total; fails when a test failed,
+# when nothing ran and when there is no summary.
 total() { # status of dotnet test
   awk -v status="$1" '
+    /^(failed|skipped|passed|Running tests from|Test run summary:|\/.*\.dll) / { inside = $1; lines = 0 }
+    inside == "failed" && lines++ < 25 { failures = failures "\n" $0 }
+    inside == "skipped" && /^  / { reasons[$0]++; inside = "" }
     /^Test run summary:/ { summary = 1 }
     summary && $1 == "succeeded:" { passed = $2 }
     summary && $1 == "failed:" { failed = $2 }
     summary && $1 == "skipped:" { skipped = $2 }
     END {
+      for (reason in reasons) printf "skipped %d:%s\n", reasons[reason], reason
+      if (failures) print failures "\n"
       bad = failed > 0 || passed + 0 == 0 || status != 0
       if (bad && failed + 0 == 0) print "build.sh: a suite broke off or ran no test (exit " status "); see above"
       printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped

@@ -36,6 +36,21 @@ public sealed class BuildScriptTests : IDisposable
     }
 
     [Fact]
+    public void A_failure_stands_once_more_before_the_total_and_skipped_tests_are_counted_by_reason()
+    {
+        string[] lines =
+        [
+            "failed A.B (3ms)", "  Assert.Equal() Failure", "Expected: 1", "skipped C.D (0ms)", "  no perf here", "  from x.dll", "skipped C.E (0ms)", "  no perf here",
+            "  from x.dll", "x passed", "Test run summary: Failed!", "  failed: 1", "  succeeded: 3", "  skipped: 2",
+        ];
+        FakeDotnet($"printf '%s\n' '{string.Join("' '", lines)}'; exit 2");
+        (int status, string output, _) = Run("test");
+        Assert.Equal(1, status);
+        Assert.DoesNotContain("skipped C.D", output, StringComparison.Ordinal);
+        Assert.EndsWith("\nskipped 2:  no perf here\n\nfailed A.B (3ms)\n  Assert.Equal() Failure\nExpected: 1\n\n3 passed, 1 failed, 2 skipped\n", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_test_run_without_a_summary_fails()
     {
         FakeDotnet("echo nothing to see; exit 0");
