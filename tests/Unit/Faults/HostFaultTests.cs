@@ -48,7 +48,7 @@ public sealed class HostFaultTests : IDisposable
             int from = OsFault.Count(call);
             Change(out _);
             int calls = OsFault.Count(call) - from;
-            for (int nth = 1; nth <= calls; nth += everywhere ? 1 : Math.Max(1, calls / 4)) // MEMCGNATIVE_WRITE_FAULTS=1: every position
+            for (int nth = 1; nth <= calls; nth += everywhere ? 1 : Math.Max(1, calls / 2)) // MEMCGNATIVE_WRITE_FAULTS=1: every position
                 foreach (string errno in errnos) One(call, nth, errno, host, seen, wrong);
         }
         Assert.True(wrong.Count == 0, string.Join('\n', wrong.Take(20)));
