@@ -87,7 +87,7 @@ internal sealed class DifferenceProof(Scenario scenario, double threshold, Progr
     /// </summary>
     private RatioEstimate? Ratio(Point p, Point against, int from, int count)
     {
-        int[] alike = [.. Enumerable.Range(from, count).Where(i => p.Whole[i] && against.Whole[i] && Math.Abs(p.CanaryNs[i] / against.CanaryNs[i] - 1) < 0.05)];
+        int[] alike = [.. Enumerable.Range(from, count).Where(i => p.IsAlike(against, i))];
         return RatioEstimate.Of([.. alike.Select(i => 1 / p.Throughput[i])], [.. alike.Select(i => 1 / against.Throughput[i])], scenario.Schedule.Seed);
     }
 

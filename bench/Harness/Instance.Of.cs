@@ -137,6 +137,9 @@ internal sealed unsafe partial class Instance<TC> : Instance where TC : struct, 
     }
 
     /// <inheritdoc/>
+    public override long DyingNow => AtomicLong.Load(&accounting.Tree->Dying);
+
+    /// <inheritdoc/>
     protected override DyingModel ExplainDying()
     {
         if (AtomicLong.Load(&accounting.Tree->Dying) == 0) return new DyingModel(0, new Dictionary<string, long>());

@@ -138,6 +138,9 @@ internal abstract unsafe class Instance : IDisposable
     /// <summary>CPUs from up to before to give back what a workload left with them; their next batch of it begins as after <see cref="Open"/>.</summary>
     protected abstract void Retire(Lane lane, int from, int to);
 
+    /// <summary>Groups that are removed and not freed, whatever holds them or is only under way; between batches.</summary>
+    public abstract long DyingNow { get; }
+
     /// <summary>The groups that workloads have removed and something still holds.</summary>
     protected abstract DyingModel ExplainDying();
 

@@ -24,6 +24,7 @@ internal sealed unsafe class Point : IDisposable
         Clean = new bool[rounds];
         Whole = new bool[rounds];
         CanaryNs = new float[rounds];
+        Dying = new int[rounds];
         done = new long[threads];
         failed = new long[threads];
         elapsed = new long[threads];
@@ -52,6 +53,9 @@ internal sealed unsafe class Point : IDisposable
 
     /// <summary>The canary of the first thread in each round: how fast the CPU itself was.</summary>
     public float[] CanaryNs { get; }
+
+    /// <summary>Groups that were removed and not freed at the end of each round.</summary>
+    public int[] Dying { get; }
 
     /// <summary>Rounds done.</summary>
     public int Rounds { get; set; }
@@ -114,6 +118,7 @@ internal sealed unsafe class Point : IDisposable
         Whole[round] = true;
         for (int i = 0; i < Threads; i++) Whole[round] &= Lane.States[i].Switches == 0;
         CanaryNs[round] = (float)(Lane.States[0].Canary * ClockCost.NsPerTick);
+        Dying[round] = (int)Lane.Instance.DyingNow;
         Rounds = round + 1;
     }
 
@@ -130,6 +135,9 @@ internal sealed unsafe class Point : IDisposable
             if (rounds.Length > 0) yield return (rep, Estimate.PlainMedian(rounds));
         }
     }
+
+    /// <summary>Whether it may be set against another in a round: neither lost a CPU, and both found it equally fast, however fast that was.</summary>
+    public bool IsAlike(Point other, int round) => Whole[round] && other.Whole[round] && Math.Abs(CanaryNs[round] / other.CanaryNs[round] - 1) < 0.05;
 
     /// <summary>Of thread i in all rounds: operations that were done, those that were refused, and the ticks they took.</summary>
     public (long Done, long Failed, long Ticks) Totals(int i) => (done[i], failed[i], elapsed[i]);

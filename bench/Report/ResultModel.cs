@@ -100,6 +100,8 @@ internal sealed record PointModel
     public IReadOnlyList<LockModel> Locks { get; init; } = [];
     public required NoiseModel Noise { get; init; }
     public FairnessModel? Fairness { get; init; }
+    /// <summary>Groups that were removed and are held, after batches of the first machine: pairs of ms measured and groups. null where there was never one.</summary>
+    public IReadOnlyList<long[]>? DyingOverTime { get; init; }
 }
 
 internal sealed record ThroughputModel(IReadOnlyList<double> Samples, double? Median, IReadOnlyList<double>? Ci95, double? SpreadPct, string? Reason, string Trust,
@@ -201,6 +203,7 @@ internal sealed record RuntimeModel(long ManagedBytes, int Collections, int Comp
 [JsonSerializable(typeof(ListModel))]
 [JsonSerializable(typeof(PlanModel))]
 [JsonSerializable(typeof(MatrixReport))]
+[JsonSerializable(typeof(LedgerModel[]))]
 [JsonSerializable(typeof(ComparisonReport))]
 [JsonSerializable(typeof(ProofReport))]
 [JsonSerializable(typeof(DoctorReport))]
