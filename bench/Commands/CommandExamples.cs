@@ -22,7 +22,10 @@ internal static class CommandExamples
         ["list"] = ["memcgnative list eras", "memcgnative list axes --format json"],
         ["cleanup"] = ["memcgnative cleanup --dry-run", "memcgnative cleanup --rehearse 10s"],
         ["matrix"] = ["memcgnative matrix cpu --line page_counter", "memcgnative matrix node -o lines", "memcgnative matrix lines -M 3.19 -M 6.18 --private"],
-        ["compare"] = ["memcgnative compare before.json after.json --threshold 1%", "memcgnative compare two-models.json --fail-on slower,unknown", "memcgnative compare --prove -v"],
+        ["compare"] =
+        [
+            "memcgnative compare before.json after.json --threshold 1%", "memcgnative compare two-models.json --fail-on slower,unknown", "memcgnative compare --prove -v",
+        ],
         ["report"] = ["memcgnative report result.json", "memcgnative report result.json lines.json -o result.md", "memcgnative report --extract result.html"],
         ["doctor"] = ["memcgnative doctor", "memcgnative doctor --dry-run --format json"],
         ["completion"] = ["memcgnative completion bash", "memcgnative completion fish"],

@@ -172,10 +172,11 @@ internal sealed class HtmlReport(Result r)
             return;
         }
         string[] hot = [.. rows.Where(x => x.Contended).Select(x => x.Line)];
-        Table($"{name}, two CPUs in {(shared ? "one group" : "a group each")}, per page: {(hot.Length == 0 ? "no line is contended" : $"contended: {string.Join("; ", hot)}")}",
+        string who = $"{name}, two CPUs in {(shared ? "one group" : "a group each")}";
+        Table($"{who}, per page: {(hot.Length == 0 ? "no line is contended" : $"contended: {string.Join("; ", hot)}")}",
             ["line", "#reads", "#writes", "#locked", "#moves", "contended", "#costs"], rows.Select(x => (string[])[E(x.Line), LedgerRow.Numbers(x.Reads),
-                LedgerRow.Numbers(x.Writes), LedgerRow.Numbers(x.Locks), LedgerRow.Number(x.Moves), x.Contended ? "<strong>yes</strong>" : "no", nsPerMove is null ? "" : Numbers.Ns(x.Ns(nsPerMove))]),
-            $"{name}, two CPUs in {(shared ? "one group" : "a group each")}: they share no line that one of them writes");
+                LedgerRow.Numbers(x.Writes), LedgerRow.Numbers(x.Locks), LedgerRow.Number(x.Moves), x.Contended ? "<strong>yes</strong>" : "no",
+                nsPerMove is null ? "" : Numbers.Ns(x.Ns(nsPerMove))]), $"{who}: they share no line that one of them writes");
     }
 
     /// <summary>Latencies as text, up to a size a person reads; the rest is in the data.</summary>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.CommandLine;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using MemcgNative.Bench;
 using Xunit;
 
@@ -41,8 +42,8 @@ public sealed class TerminalTests
             Write("probe", """{"series":[{"loop":"fault","place":"here","cpus":1,"median_ops_per_s":100,"spread_pct":1}]}""");
             string[] args = CliBox.Split(line.Replace("RESULT", Path.Combine(folder, "result.json")).Replace("OTHER", Path.Combine(folder, "other.json"))
                 .Replace("PROBE", Path.Combine(folder, "probe.json")).Replace("conform charge", "conform " + ScenarioFiles.Names[0]));
-            string redirected = Out(terminal: false, "200", ("TERM", "xterm")), dumb = Out(true, "80", ("TERM", "dumb")), plain = Out(true, "80", ("TERM", "xterm"), ("NO_COLOR", "1"));
-            string wide = Out(true, "200", ("TERM", "xterm"), ("NO_COLOR", "1"));
+            string redirected = Out(terminal: false, "200", ("TERM", "xterm")), dumb = Out(true, "80", ("TERM", "dumb"));
+            string plain = Out(true, "80", ("TERM", "xterm"), ("NO_COLOR", "1")), wide = Out(true, "200", ("TERM", "xterm"), ("NO_COLOR", "1"));
             foreach (string text in (string[])[redirected, dumb, plain, wide])
             {
                 Assert.DoesNotContain('\u001b', text);
@@ -93,6 +94,27 @@ public sealed class TerminalTests
         Assert.DoesNotContain("conform --language", all, StringComparison.Ordinal);
     }
 
+    /// <summary>What the documents tell people to type is what the program takes; of bench/README's table the plan is made as well.</summary>
+    [Fact]
+    public void Every_command_line_of_the_documents_is_one_that_the_program_takes()
+    {
+        RootCommand root = CommandTree.Build(new OptionSet(), null!);
+        string readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md")), bench = File.ReadAllText(Path.Combine(Repository.Root, "bench", "README.md"));
+        string[] typed = [.. Regex.Matches(readme, @"^(?:\$ )?\./memcgnative (.+?)(?: +#.*| *\| .*)?$", RegexOptions.Multiline).Select(m => m.Groups[1].Value)];
+        Assert.True(typed.Length >= 10);
+        foreach (string line in typed.Where(l => Sibling.All.All(s => s.Name != l.Split(' ')[0])))
+            Assert.True(root.Parse(CliBox.Split(line.Replace('"', '\''))).Errors.Count == 0, line);
+        string[] verify = [.. Regex.Matches(bench, @"^\|.*\| `(run [^`]*)`", RegexOptions.Multiline).Select(m => m.Groups[1].Value)];
+        Assert.True(verify.Length >= 12);
+        foreach (string line in verify)
+        {
+            CliBox.Answer plan = CliBox.Run("pack:1 core:2 pu:1", CliBox.Split(line + " --dry-run"));
+            Assert.True(plan.Code == 0, $"{line}: {plan.Error}");
+        }
+        foreach (string workload in WorkloadList.All.Select(w => w.Name).Where(n => !n.StartsWith("lru-", StringComparison.Ordinal)))
+            Assert.Contains($"`{workload}`", bench, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_mistyped_command_option_or_word_is_answered_with_the_one_that_was_meant()
     {
@@ -120,7 +142,9 @@ public sealed class TerminalTests
             File.WriteAllText(file, old.ToJsonString());
             foreach (string command in (string[])["report", "compare"])
                 Assert.Equal((0, ""), CliBox.Run([command, file, .. command == "compare" ? new[] { file } : []]) is var a ? (a.Code, a.Error) : default);
-            foreach (string damaged in (string[])[text[..(text.Length / 2)], text[..^2], "", "{}", text.Replace("\"points\": [", "\"points\": [7,"), text.Replace("\"threads\": ", "\"threads\": \"x\" + ")])
+            string[] bad = [text[..(text.Length / 2)], text[..^2], "", "{}", text.Replace("\"points\": [", "\"points\": [7,"),
+                text.Replace("\"threads\": ", "\"threads\": \"x\" + ")];
+            foreach (string damaged in bad)
             {
                 File.WriteAllText(file, damaged);
                 CliBox.Answer answer = CliBox.Run("report", file, "-o", Path.Combine(folder, "out.html"));
