@@ -281,7 +281,6 @@ internal static class CounterCases
         .. Charged<ResCounter<ResCounter40, TestAndSetLock>>("ResCounter40Tas"),
         .. Charged<ResCounter<ResCounter56, TicketLock>>("ResCounter56"),
         .. Charged<PageCounter<PageCounter192>>("PageCounter192"),
-        .. Announced.All.Where(a => a.Answer.Axis == Axis.Counter).SelectMany(a => Charged(a.Design, a.Answer.Name)),
         Case.Of<LimitBesideCharge<CountsWithoutLookingAgain>>("S3", "busted-one-look", "limit", Expect.Broken),
         Case.Of<CounterCase<UnderflowAgainstUncharge<FailsAtOnce>>>("S1", "page_counter", "accepted", Expect.Broken, note: "an underflow ends the run at once"),
         Case.Of<CounterCase<UnderflowAgainstUncharge<RepairsItself>>>("S1", "busted-self-repair", "1u1u", Expect.Broken),
@@ -293,7 +292,7 @@ internal static class CounterCases
         Case.Of<CounterCase<LimitAgainstCharge<SetByStore>>>("S3", "busted-store", "1l1c", Expect.BrokenUnderTso),
     ];
 
-    /// <summary>What holds for every counter; one that announces itself is here without a line.</summary>
+    /// <summary>What holds for every counter.</summary>
     private static Case[] Charged<TCounter>(string name) where TCounter : struct, ICounterDesign =>
     [
         Case.Of<Chargers<TCounter, N2>>("counter", name, "2"),
@@ -302,7 +301,8 @@ internal static class CounterCases
         Case.Of<LimitBesideCharge<TCounter>>("S3", name, "limit"),
     ];
 
-    private static Case[] Charged(Type counter, string name) =>
+    /// <summary>The same for a type that nobody names here.</summary>
+    public static IReadOnlyList<Case> Of(Type counter, string name) =>
         (Case[])new Func<string, Case[]>(Charged<PageCounter<PageCounter40>>).Method.GetGenericMethodDefinition().MakeGenericMethod(counter)
             .Invoke(null, [name])!;
 }
