@@ -104,7 +104,8 @@ public sealed class TerminalTests
         Assert.True(typed.Length >= 10);
         foreach (string line in typed.Where(l => Sibling.All.All(s => s.Name != l.Split(' ')[0])))
             Assert.True(root.Parse(CliBox.Split(line.Replace('"', '\''))).Errors.Count == 0, line);
-        foreach (string line in CliBox.Run("list", "eras").Out.Split('\n', StringSplitOptions.RemoveEmptyEntries)) Assert.Contains(line.TrimEnd(), readme, StringComparison.Ordinal);
+        foreach (string era in CliBox.Run("list", "eras").Out.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            Assert.Contains(era.TrimEnd(), readme, StringComparison.Ordinal);
         string[] verify = [.. Regex.Matches(bench, @"^\|.*\| `(run [^`]*)`", RegexOptions.Multiline).Select(m => m.Groups[1].Value)];
         Assert.True(verify.Length >= 12);
         foreach (string line in verify)
