@@ -162,7 +162,7 @@ END
 alone() { # folder with the program, prefix of its command
   cd "$1"
   shift
-  "$@" ./memcgnative run alloc-free -q -t 1 -d 10ms -r 2 -o run && "$@" ./memcgnative report run.json && grep -q "</html>" run.html
+  "$@" ./memcgnative run alloc-free -q -t 1 -d 10ms -r 2 -o run && "$@" ./memcgnative report run.json && grep -qs "</html>" run.html
 }
 
 part() { # project, arguments

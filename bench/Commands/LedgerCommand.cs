@@ -43,6 +43,6 @@ internal sealed class LedgerCommand(CommandContext context)
         foreach (LedgerRow r in ledger.Lines)
             table.AddRow(new string[] { r.Line, LedgerRow.Numbers(r.Reads), LedgerRow.Numbers(r.Writes), LedgerRow.Numbers(r.Locks), LedgerRow.Number(r.Moves), r.Contended
                 ? "contended" : "" }.Select(c => (Spectre.Console.Rendering.IRenderable)new Text(c)));
-        if (ledger.Lines.Count > 0) terminal.Console.Write(table);
+        if (ledger.Lines.Count > 0) terminal.Write(table);
     }
 }

@@ -91,6 +91,6 @@ internal sealed class MatrixCommand(CommandContext context)
             IEnumerable<string> texts = m.Columns.Select(c => by.TryGetValue((r, c), out CellModel? cell) ? Numbers.Ns(cell.Ns) : "");
             table.AddRow([new Text(string.Create(CultureInfo.InvariantCulture, $"{of} {r}")), .. texts.Select(t => new Text(t))]);
         }
-        terminal.Console.Write(table);
+        terminal.Write(table);
     }
 }

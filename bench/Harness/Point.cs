@@ -51,7 +51,7 @@ internal sealed unsafe class Point : IDisposable
     /// <summary>Whether no CPU was taken away in the round, however fast it was.</summary>
     public bool[] Whole { get; }
 
-    /// <summary>The canary of the first thread in each round: how fast the CPU itself was.</summary>
+    /// <summary>The slowest thread's canary in each round: how fast the CPUs themselves were.</summary>
     public float[] CanaryNs { get; }
 
     /// <summary>Groups that were removed and not freed at the end of each round.</summary>
@@ -101,6 +101,7 @@ internal sealed unsafe class Point : IDisposable
             tried += w->Done / (w->Elapsed * ClockCost.NsPerTick) * 1e9;
         }
         bool clean = IsClean(watch);
+        int dying = (int)Lane.Instance.DyingNow; // also while warming up: compiled later, it would be compiled while measuring
         if (!TimesSingles) TakeTimes(clean && round >= 0);
         if (round < 0)
         {
@@ -117,8 +118,10 @@ internal sealed unsafe class Point : IDisposable
         Clean[round] = clean;
         Whole[round] = true;
         for (int i = 0; i < Threads; i++) Whole[round] &= Lane.States[i].Switches == 0;
-        CanaryNs[round] = (float)(Lane.States[0].Canary * ClockCost.NsPerTick);
-        Dying[round] = (int)Lane.Instance.DyingNow;
+        long slowest = 0;
+        for (int i = 0; i < Threads; i++) slowest = Math.Max(slowest, Lane.States[i].Canary);
+        CanaryNs[round] = (float)(slowest * ClockCost.NsPerTick);
+        Dying[round] = dying;
         Rounds = round + 1;
     }
 

@@ -97,7 +97,7 @@ internal sealed record PointModel
     public required PlacementModel Placement { get; init; }
     public required BooksModel Books { get; init; }
     /// <summary>The list locks, the busiest first; of all points of the same model and placement together.</summary>
-    public IReadOnlyList<LockModel> Locks { get; init; } = [];
+    public IReadOnlyList<LockModel> Locks { get; init => field = value ?? []; } = []; // older files have none
     public required NoiseModel Noise { get; init; }
     public FairnessModel? Fairness { get; init; }
     /// <summary>Groups that were removed and are held, after batches of the first machine: pairs of ms measured and groups. null where there was never one.</summary>

@@ -2,6 +2,7 @@
 using System.Globalization;
 using MemcgNative.Native;
 using Spectre.Console;
+using Spectre.Console.Rendering;
 
 namespace MemcgNative.Bench;
 
@@ -49,6 +50,15 @@ internal sealed class Terminal
         console.Profile.Capabilities.Unicode = environment.Unicode;
         console.Profile.Capabilities.Ansi = escapes;
         return new Terminal(console, isTerminal && !dumb, environment.Unicode);
+    }
+
+    /// <summary>A table, on a terminal that is too narrow for it as wide as it needs: Spectre would cut cells that must not wrap.</summary>
+    public void Write(Table table)
+    {
+        int least = ((IRenderable)table).Measure(RenderOptions.Create(Console), 10_000).Min, width = Console.Profile.Width;
+        Console.Profile.Width = Math.Max(width, least);
+        Console.Write(table);
+        Console.Profile.Width = width;
     }
 
     private sealed class PlainOutput(TextWriter writer, int width) : IAnsiConsoleOutput

@@ -12,8 +12,10 @@ namespace MemcgNative.Accounting;
 [Answer(Axis.Counter, "CasCounter", "compare-exchange per level, usage is never above the limit (the tutorial's)")]
 public readonly unsafe struct CasCounter : ICounterVariant<Shipped>
 {
+    /// <inheritdoc/>
     public static string Name => "CasCounter";
 
+    /// <inheritdoc/>
     public static bool TryCharge<TPin>(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) where TPin : struct, IChargePin
     {
         bool swap = Guarded<int>.Get(&Memcg.TreeOf(memcg)->SwapAccounting) != 0;

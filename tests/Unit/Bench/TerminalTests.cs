@@ -17,7 +17,7 @@ public sealed class TerminalTests
         ("run fault -t 1 --dry-run", false), ("sweep --dry-run", false), ("compare RESULT OTHER --fail-on none", true), ("report RESULT --format md", true),
         ("kernel compare RESULT PROBE", true), ("conform charge --diff", true), ("doctor --dry-run", false), ("placement --footprint 1M", false),
         ("matrix cpu -q --line page_counter", false), ("run alloc-free -q -t 1 -d 2ms -r 1 -w 2ms --machines 1", false), ("dying -q --groups 4 --objects 1", false),
-        ("offline -q --caches 1,2 --objects 1,2 --inherited 0,1 -M 5.9", false), ("slab -q --groups 2 --objects 2", false), ("cleanup --dry-run", true),
+        ("offline -q --caches 1,2 --objects 1,2 --inherited 0,1 -M 5.9", false), ("slab -q --groups 2 --objects 2", false),
     ];
 
     public static TheoryData<string, bool> Commands
