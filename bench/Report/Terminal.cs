@@ -52,11 +52,18 @@ internal sealed class Terminal
         return new Terminal(console, isTerminal && !dumb, environment.Unicode);
     }
 
-    /// <summary>A table, on a terminal that is too narrow for it as wide as it needs: Spectre would cut cells that must not wrap.</summary>
+    /// <summary>A table, on a terminal that is too narrow for it as wide as it needs: Spectre would cut what must not wrap, or print an ellipsis for all of it.</summary>
     public void Write(Table table)
     {
-        int least = ((IRenderable)table).Measure(RenderOptions.Create(Console), 10_000).Min, width = Console.Profile.Width;
-        Console.Profile.Width = Math.Max(width, least);
+        var options = RenderOptions.Create(Console);
+        int least = 0, width = Console.Profile.Width;
+        for (int i = 0; i < table.Columns.Count; i++)
+        {
+            TableColumn column = table.Columns[i];
+            Measurement[] cells = [.. table.Rows.Select(r => r[i]).Prepend(column.Header).Select(cell => cell.Measure(options, 10_000))];
+            least += cells.Max(c => column.NoWrap ? c.Max : c.Min) + 2; // its padding
+        }
+        Console.Profile.Width = Math.Max(width, least + 2);
         Console.Write(table);
         Console.Profile.Width = width;
     }

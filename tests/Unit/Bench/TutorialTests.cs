@@ -54,9 +54,9 @@ public sealed class TutorialTests(ITestOutputHelper output)
         }
     }
 
-    /// <summary>Runs of blanks are one; where ratios stand, any number may.</summary>
+    /// <summary>Runs of blanks are one; where ratios and lines of other files stand, any number may.</summary>
     private static string Shape(string said) => string.Join('\n', said.Split('\n').Select(l => Regex.Replace(l.StartsWith("ratio", StringComparison.Ordinal)
-        ? Regex.Replace(l, @"\d+(\.\d+)?", "N") : l, " +", " ")));
+        ? Regex.Replace(l, @"\d+(\.\d+)?", "N") : Regex.Replace(l, @"\.cs:\d+", ".cs"), " +", " ")));
 
     private static string Shell(string folder, string command)
     {
