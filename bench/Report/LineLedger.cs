@@ -38,8 +38,15 @@ internal static class LineLedger
 
     /// <summary>The rows of a model, those that move most first; null when its combination was not counted.</summary>
     /// <param name="shared">Both CPUs in one group; false: each in its own.</param>
-    public static IReadOnlyList<LedgerRow>? Of(Model model, bool shared) => all.Value.Contains((model.ToString(), !shared)) || all.Value.Contains((model.ToString(), shared))
-        ? [.. all.Value[(model.ToString(), shared)]] : null;
+    public static IReadOnlyList<LedgerRow>? Of(Model model, bool shared)
+    {
+        string name = Counted(model);
+        return all.Value.Contains((name, !shared)) || all.Value.Contains((name, shared)) ? [.. all.Value[(name, shared)]] : null;
+    }
+
+    /// <summary>The model whose counts are this one's: what holds kernel objects is not asked on a user page's way, except where pages name objcgs (7.1).</summary>
+    private static string Counted(Model model) => model[Axis.PageCgroup] == "ObjcgWord" ? model.ToString()
+        : new Model(model.Era, [.. model.Answers.Select((answer, i) => (Axis)i == Axis.Kmem ? Eras.Find(model.Era)!.Answers[i] : answer)]).ToString();
 
     /// <summary>What a reader is told where nothing was counted.</summary>
     public static string NotCounted(Model model) => $"{model}: not counted; count it: ./build.sh torture ledger {model}";
