@@ -50,15 +50,19 @@ find_sdk() {
   fail 3 ".NET SDK $wanted or newer is needed ($found); install it: apt-get install dotnet-sdk-10.0 (Debian and Ubuntu, from packages.microsoft.com where the distribution has none), or curl -sSL https://dot.net/v1/dotnet-install.sh | bash -s -- --channel 10.0"
 }
 
-# Says nothing unless the build fails.
+# Says nothing unless it fails. The SDK leaves empty folders in TMPDIR at every call: it gets one of its own.
+quietly() { # command
+  local scratch status=0
+  scratch=$(mktemp -d)
+  (cd "$root" && TMPDIR=$scratch "$@") >"$scratch/said" 2>&1 || status=$?
+  if [ "$status" != 0 ]; then cat "$scratch/said" >&2; fi
+  rm -rf "$scratch"
+  return "$status"
+}
+
 build() { # solution or project, options
   find_sdk
-  local log status=0
-  log=$(mktemp)
-  (cd "$root" && dotnet build "$@" -c Release -v quiet -nodeReuse:false) >"$log" 2>&1 || status=$?
-  if [ "$status" != 0 ]; then cat "$log" >&2; fi
-  rm -f "$log"
-  if [ "$status" != 0 ]; then fail 1 "$1 does not build"; fi
+  quietly dotnet build "$@" -c Release -v quiet -nodeReuse:false || fail 1 "$1 does not build"
   launcher
 }
 
@@ -138,17 +142,13 @@ part() { # project, arguments
 }
 
 guest() {
+  if [ "${1-}" = -h ]; then exec "$root/tests/Guest/guest.sh" -h; fi
   build bench/Bench.csproj
   exec "$root/tests/Guest/guest.sh" -f "$root/artifacts/bin/Bench/release" "$@"
 }
 
 publish() { # project, runtime identifier
-  local log status=0
-  log=$(mktemp)
-  (cd "$root" && dotnet publish "$1" -c Release -r "$2" --self-contained -v quiet -nodeReuse:false) >"$log" 2>&1 || status=$?
-  if [ "$status" != 0 ]; then cat "$log" >&2; fi
-  rm -f "$log"
-  if [ "$status" != 0 ]; then fail 1 "$1 cannot be published for $2"; fi
+  quietly dotnet publish "$1" -c Release -r "$2" --self-contained -v quiet -nodeReuse:false || fail 1 "$1 cannot be published for $2"
 }
 
 # The Windows suite skips where there is no Wine.
@@ -179,6 +179,7 @@ arm64() {
 }
 
 icount() {
+  if [ "${1-}" = -h ]; then exec "$root/tests/Guest/icount.sh" -h; fi
   build tests/Guest/Inside/Inside.csproj
   exec "$root/tests/Guest/icount.sh" -f "$root/artifacts/bin/Inside/release" "$@"
 }
