@@ -116,7 +116,8 @@ internal readonly unsafe struct SlowToLetGo : ILockKind
     {
         random = random * 1664525 + 1013904223;
         if (random >> 27 == 0) Thread.Sleep(1);
-        if (Book.StateOf((Book*)l) == BookState.Dead) Bug.Fail("book: freed under its lock's holder (book)", (long)l); // a book begins with its lock
+        // A book begins with its lock. When the next group has the place already, the lock is a new one, which we do not hold.
+        if (Book.StateOf((Book*)l) == BookState.Dead || !TicketLock.IsHeld(l)) Bug.Fail("book: freed under its lock's holder (book)", (long)l);
         TicketLock.Release(cpu, l);
     }
 }

@@ -166,24 +166,35 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
     /// <inheritdoc/>
     public static void Delete<TPc>(in ThisCpu cpu, Page** pages, int n) where TPc : struct, IPageCgroupDesign
     {
-        var done = new Returned();
-        for (int i = 0; i < n; i++)
-            if (!PageOps.Test(pages[i], PageFlags.Lru)) done.Add(cpu, Book.UnmarkIsolated(pages[i])); // isolated and freed without a putback
-        done.Flush(cpu);
         var hold = new Hold();
+        var done = new Returned();
         for (int i = 0; i < n; i++)
         {
             Page* page = pages[i];
             // Nobody can isolate a page without references, so the bit does not go while we wait for the lock; it may come (a pending page).
-            if (!PageOps.Test(page, PageFlags.Lru) && !TInbox.PerBook) continue;
-            Book* book = hold.Relock<TPc>(cpu, page);
-            if (TInbox.PerBook && !PageOps.Test(page, PageFlags.Lru)) CommitPending<TPc>(cpu, book);
-            long flags = AtomicLong.Load(&page->Flags);
-            if ((flags & PageFlags.Lru) == 0) continue;
-            Unlink<TPc>(cpu, book, page, Lruvec.ListOf(flags));
-            PageOps.ClearExclusive(page, PageFlags.Lru | PageFlags.Active | PageFlags.Unevictable);
+            if (PageOps.Test(page, PageFlags.Lru) || TInbox.PerBook)
+            {
+                Book* book = hold.Relock<TPc>(cpu, page);
+                if (TInbox.PerBook && !PageOps.Test(page, PageFlags.Lru)) CommitPending<TPc>(cpu, book);
+                long flags = AtomicLong.Load(&page->Flags);
+                if ((flags & PageFlags.Lru) != 0)
+                {
+                    Unlink<TPc>(cpu, book, page, Lruvec.ListOf(flags));
+                    PageOps.ClearExclusive(page, PageFlags.Lru | PageFlags.Active | PageFlags.Unevictable);
+                    continue;
+                }
+            }
+            // Isolated and freed without a putback, or never listed. Not before the chain was committed: until then a pending page's node is the chain's.
+            Book* counted = Book.UnmarkIsolated(page);
+            if (done.IsOther(counted))
+            {
+                hold.Unlock(cpu);
+                done.Flush(cpu);
+            }
+            done.Add(cpu, counted);
         }
         hold.Unlock(cpu);
+        done.Flush(cpu);
     }
 
     /// <inheritdoc/>
