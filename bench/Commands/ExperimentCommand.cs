@@ -19,7 +19,8 @@ internal sealed class ExperimentCommand(CommandContext context)
         string? name = parsed.GetValue(o.Out);
         if (name == "-") format = "json";
         if (parsed.GetValue(o.DryRun)) return Plan(scenario, format);
-        ResultFile? file = name is null or "-" ? null : ResultFile.Open(name);
+        string? again = scenario.Unfinished is null ? null : parsed.GetValue(o.Resume);
+        ResultFile? file = name == "-" ? null : name is not null ? ResultFile.Open(name) : again is not null ? ResultFile.Open(again, extension: null) : null;
 
         bool quiet = parsed.GetValue(o.Quiet);
         var progress = new Progress(context.Error, context.Environment.ErrorIsTerminal && context.Environment.Variable("TERM") is not (null or "" or "dumb"), quiet);
@@ -39,7 +40,8 @@ internal sealed class ExperimentCommand(CommandContext context)
             return ExitCode.Broken;
         }
         if (lost) return ExitCode.Failed;
-        if (result.Status != "complete") return context.Environment.StopCode();
+        if (result.Status != "complete") progress.Say($"resume   memcgnative sweep --resume {file?.Path ?? LastPath() ?? "FILE"}");
+        if (context.Environment.Stop.IsCancellationRequested && result.Status != "complete") return context.Environment.StopCode();
         PointModel[] doubtful = [.. result.Points.Where(p => p.ThroughputOpsPerS.Trust == "untrustworthy")];
         if (doubtful.Length == 0 || !parsed.GetValue(o.Strict)) return ExitCode.Done;
         progress.Warn($"untrustworthy: {doubtful[0].Workload} t={doubtful[0].Threads}: {doubtful[0].ThroughputOpsPerS.TrustReasons[0]}");
@@ -51,21 +53,25 @@ internal sealed class ExperimentCommand(CommandContext context)
     {
         if (file is not null)
             return !html || file.IsDevice || Save(ResultFile.Open(Path.ChangeExtension(file.Path, ".html"), extension: null), HtmlReport.Text(result), "report", progress);
-        string? state = context.Environment.Variable("XDG_STATE_HOME") is { Length: > 0 } xdg ? xdg
-            : context.Environment.Variable("HOME") is { Length: > 0 } home ? Path.Combine(home, ".local", "state") : null;
-        if (state is null) return true;
-        string folder = Path.Combine(state, "memcgnative");
+        if (LastPath() is not { } last) return true;
         try
         {
-            Directory.CreateDirectory(folder);
-            ResultFile.Open(Path.Combine(folder, "last.json")).Write(json + "\n");
-            if (html) Save(ResultFile.Open(Path.Combine(folder, "last.html"), extension: null), HtmlReport.Text(result), "report", progress);
+            Directory.CreateDirectory(Path.GetDirectoryName(last)!);
+            ResultFile.Open(last).Write(json + "\n");
+            if (html) Save(ResultFile.Open(Path.ChangeExtension(last, ".html"), extension: null), HtmlReport.Text(result), "report", progress);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or OutputException)
         {
             progress.Say($"report   not kept: {e.Message.ReplaceLineEndings(" ")}"); // nobody asked for it by name
         }
         return true;
+    }
+
+    private string? LastPath()
+    {
+        string? state = context.Environment.Variable("XDG_STATE_HOME") is { Length: > 0 } xdg ? xdg
+            : context.Environment.Variable("HOME") is { Length: > 0 } home ? Path.Combine(home, ".local", "state") : null;
+        return state is null ? null : Path.Combine(state, "memcgnative", "last.json");
     }
 
     private static bool Save(ResultFile file, string text, string what, Progress progress)

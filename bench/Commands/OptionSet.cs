@@ -66,6 +66,8 @@ internal sealed class OptionSet
     public readonly Option<bool> NoHtml = Flag("--no-html", null, "no report");
     public readonly Option<bool> Extract = Flag("--extract", null, "print the data a report holds, as the .json it was made from");
     public readonly Option<string?> From = Text("--from", null, "FILE", "repeat the scenario of a result or a report; what is typed beside it wins");
+    public readonly Option<string?> Resume = Text("--resume", null, "FILE",
+        "go on with an interrupted result behind its last whole machine (--machines), and write it there again; it knows all other options");
     public readonly Option<string?> Machines = Text("--machines", null, "N",
         "fresh machines (memory, threads, groups) the repetitions are spread over, because where memory lies has a speed of its own (default 5)");
     public readonly Option<string?> Until = Text("--until", null, "PERCENT", "repeat until every interval is within this of its median, at least 5 and at most -r times");
@@ -81,7 +83,7 @@ internal sealed class OptionSet
     public IEnumerable<Option> Experiment =>
     [
         Cpus, Threads, Mem, Pages, Model, Duration, Warmup, Reps, Seed, Format, Out, DryRun, Place, Depth, Groups, Shared, Private, Limit,
-        Objects, Footprint, FakeNodes, GrowPool, Rcu, Lock, Share, Layout, Prefetch, Strict, Topology, From, Machines, Until, MaxTime, Order, Html, NoHtml,
+        Objects, Footprint, FakeNodes, GrowPool, Rcu, Lock, Share, Layout, Prefetch, Strict, Topology, From, Resume, Machines, Until, MaxTime, Order, Html, NoHtml,
     ];
 
     /// <summary>What the commands on kernel memory take beside their own.</summary>

@@ -34,6 +34,8 @@ internal sealed record Scenario
     /// <summary>Is a prefetch tried by itself?</summary>
     public bool ProbesPrefetch { get; init; }
     public required int Objects { get; init; }
+    /// <summary>The interrupted result that this goes on from, or null.</summary>
+    public Result? Unfinished { get; init; }
 
     /// <summary>Points: a workload, a number of threads, a placement, a model; a twin is a point of its own.</summary>
     public int PointCount => Workloads.Count * Threads.Count * Mem.Count * Models.Count * (Twin ? 2 : 1);

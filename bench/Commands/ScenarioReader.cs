@@ -25,7 +25,9 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
     /// <summary>The most batches of all points together: each keeps 9 bytes.</summary>
     private const double MostBatches = 50e6;
 
-    private readonly Result? from = parsed.GetValue(options.From) is { } file ? ResultReader.Load(file) : null;
+    private readonly Result? from = parsed.GetValue(options.Resume) is { } unfinished ? Unfinished.Load(unfinished, parsed, options)
+        : parsed.GetValue(options.From) is { } file ? ResultReader.Load(file) : null;
+    private readonly bool resumes = parsed.GetValue(options.Resume) is not null;
     private IReadOnlyDictionary<string, string> given = new Dictionary<string, string>();
 
     /// <summary>What the user typed, or what the file of --from says.</summary>
@@ -58,8 +60,11 @@ internal sealed class ScenarioReader(ParseResult parsed, OptionSet options, CliE
     private Scenario Repeat(string? workload)
     {
         ScenarioModel s = from!.Scenario;
-        given = ScenarioText.Options(s, from.Seed);
-        return Read(workload is null ? [.. s.Workloads] : [workload], sweep: true);
+        var options = new Dictionary<string, string>(ScenarioText.Options(s, from.Seed));
+        if (workload is not (null or "lru-churn")) options.Remove("--share");
+        given = options;
+        Scenario scenario = Read(workload is null ? [.. s.Workloads] : [workload], sweep: true);
+        return resumes ? Unfinished.Of(from, scenario, workload) : scenario;
     }
 
     /// <summary>The machine: this one, or with --topology a made-up one that cannot be measured.</summary>

@@ -31,6 +31,8 @@ internal static class ScenarioText
         if (s.UntilPct is { } until) o["--until"] = until.ToString(CultureInfo.InvariantCulture) + "%";
         if (s.MaxTimeNs is { } most) o["--max-time"] = Time(most);
         if (s.Order is { } order) o["--order"] = order;
+        if (s.Shares is { } shares) o["--share"] = shares;
+        if (s.Objects is > 0 and not 32) o["--objects"] = Number(s.Objects);
         return o;
     }
 

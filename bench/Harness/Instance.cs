@@ -146,7 +146,8 @@ internal abstract unsafe class Instance : IDisposable
 }
 
 /// <summary>Where the frames were found at one moment, and whether that is as asked.</summary>
-internal sealed record Proof(Placement Found, PlacementVerdict Verdict, string? Reason)
+internal sealed record Proof(Placement Found, PlacementVerdict Verdict, string? Reason,
+    IReadOnlyDictionary<MemoryUse, IReadOnlyDictionary<int, long>> Metadata)
 {
     /// <summary>The line of a proof made after the run, or null when it does not differ.</summary>
     public string? Differs => Verdict == PlacementVerdict.Differs ? $"after the run: {Reason!.Replace(" Not measured.", "", StringComparison.Ordinal)}" : null;

@@ -71,6 +71,9 @@ internal sealed unsafe class Point : IDisposable
     /// <summary>What the threads went through while measured, in order of CPU.</summary>
     public ThreadUsage[] Usage { get; private set; } = [];
 
+    /// <summary>The first thread that was found on another CPU than its own, on any of the machines: that one was taken offline, or out of the cpuset.</summary>
+    public (CpuId Own, CpuId Found)? Stray { get; set; }
+
     /// <summary>A reading before (ended: false) or after the rounds of one machine.</summary>
     public void TakeUsage(ThreadUsage[] now, bool ended)
     {
@@ -139,6 +142,31 @@ internal sealed unsafe class Point : IDisposable
 
     /// <summary>Their part of all that were tried; 0 to 1.</summary>
     public double FailedShare => Failed == 0 ? 0 : (double)Failed / (Failed + done.Sum());
+
+    /// <summary>All but the rounds.</summary>
+    public PointState Save() => new()
+    {
+        Workload = Lane.Workload,
+        BlockOps = Ops,
+        TimesSingles = TimesSingles,
+        CalibratedNs = CalibratedNs,
+        Rounds = [],
+        LatencyTicks = [.. Latency.NonEmpty().Select(b => (long[])[b.Value, b.Count])],
+        Threads = [.. Enumerable.Range(0, Threads).Select(i => new ThreadState(done[i], failed[i], elapsed[i], i < Usage.Length ? Usage[i] : default))],
+        Counters = [.. Counters.Select(c => new CountState(c.Name, c.PerOp, c.Reason))],
+        Stray = Stray is { } s ? [s.Own.Value, s.Found.Value] : null,
+    };
+
+    /// <summary>See <see cref="Save"/>.</summary>
+    public void Load(PointState s)
+    {
+        (Ops, TimesSingles, CalibratedNs) = (s.BlockOps, s.TimesSingles, s.CalibratedNs);
+        foreach (long[] b in s.LatencyTicks) LatencyHistogram.Add(Latency.Counts, b[0], b[1]);
+        for (int i = 0; i < Threads; i++) (done[i], failed[i], elapsed[i]) = (s.Threads[i].Done, s.Threads[i].Failed, s.Threads[i].Ticks);
+        Usage = [.. s.Threads.Select(t => t.Usage)];
+        Counters.AddRange(s.Counters.Select(c => (c.Name, c.PerOp, c.Reason)));
+        Stray = s.Stray is { } cpus ? (new CpuId(cpus[0]), new CpuId(cpus[1])) : null;
+    }
 
     /// <summary>One batch in which every operation is timed by itself.</summary>
     public void BatchOfSingles(long ticks, int round, CanaryWatch watch)

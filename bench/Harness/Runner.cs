@@ -53,14 +53,25 @@ internal sealed record RuntimeDelta(long ManagedBytes, int Collections, int Comp
 internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, double clockNs, CancellationToken stop)
 {
     private const int SinglesEvery = 8;
+    private const ulong WarmupSeed = 0x5851f42d4c957f2d;
     private static readonly long batchTicks = (long)(Schedule.Batch.TotalSeconds * Stopwatch.Frequency);
 
     private readonly CanaryWatch watch = new();
-    private SeededRandom random = new(schedule.Seed);
+    private SeededRandom random = new(schedule.Seed ^ WarmupSeed);
     private readonly int[] order = [.. Enumerable.Range(0, points.Count)];
+
+    /// <summary>FNV-1a of 64 bits.</summary>
+    public const ulong HashBegin = 0xcbf29ce484222325, HashPrime = 0x100000001b3;
 
     /// <summary>Repetitions finished.</summary>
     public int RepsDone { get; private set; }
+
+    /// <summary>FNV-1a over the points in the order in which their rounds were measured: one seed gives one order, however often a run was interrupted.</summary>
+    public ulong OrderHash { get; private set; } = HashBegin;
+
+    /// <summary>What a run left off with.</summary>
+    public void Continue(int reps, string warmupEnded, RuntimeDelta delta, ulong orderHash) =>
+        (RepsDone, WarmupEnded, Delta, OrderHash) = (reps, warmupEnded, delta, orderHash);
 
     /// <summary>How warm-up ended, for the user.</summary>
     public string WarmupEnded { get; private set; } = "";
@@ -76,9 +87,10 @@ internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, dou
     /// <param name="machine">From 0. The order of points depends on the seed and on this, so a continued run goes on as it would have.</param>
     public void Run(Func<int, bool> repDone, int machine = 0)
     {
-        random = new SeededRandom(schedule.Seed + (ulong)machine * 0x9e3779b97f4a7c15);
         if (points.All(p => p.CalibratedNs == 0)) Calibrate();
         WarmUp();
+        random = new SeededRandom(schedule.Seed + (ulong)machine * 0x9e3779b97f4a7c15); // however many rounds warmed up
+        for (int i = 0; i < order.Length; i++) order[i] = i;
         foreach (Point p in points) p.Reset();
         foreach (Instance i in points.Select(p => p.Lane.Instance).Distinct()) i.MarkLocks();
         ReadUsage(ended: false);
@@ -109,6 +121,7 @@ internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, dou
         random.Shuffle(order);
         foreach (int i in order)
         {
+            if (round >= 0) OrderHash = (OrderHash ^ (ulong)i) * HashPrime;
             points[i].Batch(batchTicks, round, watch);
             if (points[i].TimesSingles && round % SinglesEvery == 0) points[i].BatchOfSingles(batchTicks, round, watch);
         }

@@ -40,7 +40,7 @@ internal sealed class HtmlReport(Result r)
         Proof();
         Again();
         html.Append("</main>\n<noscript><p>Charts need script; the numbers of every chart stand in the tables.</p></noscript>\n");
-        html.Append(ResultReader.Embed(JsonSerializer.Serialize(r, ResultJson.Default.Result))).Append('\n');
+        html.Append(ResultReader.Embed(JsonSerializer.Serialize(r with { Resume = null }, ResultJson.Default.Result))).Append('\n');
         html.Append($"<!-- Observable Plot and what it is made of:\n{Part("plot.LICENSES.txt").Replace("--", "- -", StringComparison.Ordinal)}-->\n");
         html.Append($"<script>\n{Part("plot.js")}\n</script>\n<script>\n{Part("report.js")}</script>\n</body>\n</html>\n");
         return html.ToString();

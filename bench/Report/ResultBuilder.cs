@@ -8,23 +8,25 @@ using MemcgNative.Native;
 namespace MemcgNative.Bench;
 
 /// <summary>From what was measured to what is written.</summary>
-internal sealed class ResultBuilder(Scenario scenario, HostSettings before, HostSettings after, TimeSpan between, double clockNs, Runner runner)
+internal sealed class ResultBuilder(Scenario scenario, HostSettings before, HostSettings after, TimeSpan between, double clockNs, Runner runner,
+    long migrations, string? lost)
 {
     private static readonly (string Name, double Q)[] quantiles = [("50", 0.5), ("90", 0.9), ("99", 0.99), ("99.9", 0.999), ("99.99", 0.9999), ("100", 1)];
 
-    public Result Build(IReadOnlyList<Point> points, IReadOnlyList<Instance> instances, IReadOnlyDictionary<Instance, Proof> placedAfter,
-                        IReadOnlyDictionary<(string Mem, string Model), Books> books, string started, bool interrupted, string compiler,
-                        LineProbeModel? lineProbe = null, PrefetchModel? prefetch = null)
+    public Result Build(IReadOnlyList<Point> points, IReadOnlyDictionary<Instance, Proof> placedAfter,
+                        IReadOnlyDictionary<(string Mem, string Model), Books> books, string started, string compiler,
+                        LineProbeModel? lineProbe, PrefetchModel? prefetch, ResumeModel? resume)
     {
         TopologyModel host = TopologyModel.From(scenario.Topology);
-        long migrations = instances.Sum(i => i.Gang.Migrations);
         PointModel[] measured = [.. points.Where(p => !Twins.IsTwin(p.Lane.Workload)).Select(p =>
             Point(p, placedAfter[p.Lane.Instance], books[(p.Lane.Instance.Plan.Mem.Text, p.Lane.Instance.Plan.Model.ToString())]))];
-        return new Result
+        var result = new Result
         {
             Tool = Tool(),
             Started = started,
-            Status = interrupted ? "interrupted" : "complete",
+            Status = resume is null ? "complete" : "interrupted",
+            Order = OrderOf(runner),
+            Lost = lost,
             Seed = SeedText.Format(scenario.Schedule.Seed),
             Scenario = scenario.ToModel(),
             Environment = new EnvironmentModel(host, before.All.ToDictionary(s => s.Key, s => new SettingModel(s.Value.Value, s.Value.Reason)), MachineWarnings.Of(before)),
@@ -35,8 +37,13 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
             LineProbe = lineProbe,
             Prefetch = prefetch,
             Fits = [.. Fits(measured)],
+            Resume = resume,
         };
+        return resume is null ? result : result.Sealed();
     }
+
+    /// <summary>See <see cref="Result.Order"/>.</summary>
+    public static string OrderOf(Runner runner) => runner.OrderHash.ToString("x16", CultureInfo.InvariantCulture);
 
     /// <summary>"0.1.0+abc123".</summary>
     public static string Version => typeof(ResultBuilder).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
@@ -60,7 +67,7 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
             CanaryNs = Finite.OrNull(Estimate.PlainMedian([.. p.CanaryNs.Take(p.Rounds).Where((v, i) => p.Clean[i] && v > 0).Select(v => (double)v)])),
             RepsFor1Pct = SampleShape.RepeatsFor(1, Finite.OrNull(estimate.SpreadPercent), samples.Length),
         };
-        (string trust, List<string> reasons) = Trust.Judge(noise, runner.Delta, p, placedAfter, SampleShape.Changes(clean));
+        (string trust, List<string> reasons) = Trust.Judge(noise, runner.Delta, p, placedAfter, SampleShape.Changes(clean), lost);
         LatencyHistogram latency = p.Latency;
         long block = p.TimesSingles ? 1 : p.Ops;
         ThreadModel[] threads = [.. Enumerable.Range(0, p.Threads).Select(i => Thread(p, i))];
@@ -107,7 +114,7 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
     private static PlacementModel PlacementOf(Instance instance, Proof after) =>
         Placed(instance.Before, after.Found, instance.Plan.Mem.Text, after.Verdict == PlacementVerdict.AsAsked ? instance.Verdict : after.Verdict,
             after.Verdict == PlacementVerdict.AsAsked ? instance.Reason : after.Differs ?? after.Reason, instance.Allocator.HasFakeNodes,
-            instance.Memory.WhereMetadataIs().ToDictionary(u => PlaceMap.NameOf(u.Key), u =>
+            after.Metadata.ToDictionary(u => PlaceMap.NameOf(u.Key), u =>
                 (IReadOnlyDictionary<string, long>)u.Value.ToDictionary(n => Text(n.Key), n => n.Value)));
 
     /// <summary>A proof as results have it.</summary>
@@ -168,12 +175,12 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
 internal static class Trust
 {
     public static (string Trust, List<string> Reasons) Judge(NoiseModel noise, RuntimeDelta delta, Point p, Proof placedAfter,
-        IReadOnlyList<(int Round, double Factor)> changes)
+        IReadOnlyList<(int Round, double Factor)> changes, string? lost)
     {
         List<string> bad = [], poor = [];
         if (placedAfter.Differs is { } moved) bad.Add(moved);
-        if (p.Lane.Instance.Gang.Stray is { } stray)
-            bad.Add($"CPU {stray.Own} was lost: its thread was found on CPU {stray.Found} ({p.Lane.Instance.Gang.Migrations} batches); was it taken offline or out of the cpuset?");
+        if (p.Stray is { } stray) bad.Add($"CPU {stray.Own} was lost: its thread was found on CPU {stray.Found}; was it taken offline or out of the cpuset?");
+        if (lost is not null) bad.Add(lost);
         if (p.Failed > 0) (p.FailedShare > 0.01 ? bad : poor).Add(Failures(p.Failed, p.FailedShare));
         double kept = p.Rounds == 0 ? 0 : (double)noise.RoundsKept / p.Rounds;
         if (kept < 0.1) bad.Add($"only {kept:P0} of the rounds had their CPUs to themselves");

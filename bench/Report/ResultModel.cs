@@ -37,6 +37,12 @@ internal sealed record Result
     public IReadOnlyList<FitModel>? Fits { get; init; }
     /// <summary>Latency of the accounting's lines on this machine, where it was measured in the same session.</summary>
     public IReadOnlyList<MatrixModel>? Matrices { get; init; }
+    /// <summary>A hash (64 bits, hexadecimal) of the order in which the rounds of the points were measured; the seed decides it.</summary>
+    public string? Order { get; init; }
+    /// <summary>Why not all machines were made: a CPU or memory was taken away under the run. Null when none was.</summary>
+    public string? Lost { get; init; }
+    /// <summary>What --resume goes on from; null unless interrupted.</summary>
+    public ResumeModel? Resume { get; init; }
 }
 
 internal sealed record ToolModel(string Version, string Runtime, bool Tiered, string Gc);

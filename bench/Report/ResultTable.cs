@@ -51,6 +51,7 @@ internal static class ResultTable
         foreach (string reason in result.Points.SelectMany(p => p.ThroughputOpsPerS.TrustReasons.Select(r => $"{p.Workload} t={p.Threads}: {r}")).Take(verbose
             ? int.MaxValue : 4)) Line("trust", reason);
         foreach (WarningModel w in result.Environment.Warnings) Line("note", w.Fix is null ? w.Text : $"{w.Text}; for cleaner numbers: {w.Fix}");
+        if (result.Lost is { } lost) Line("lost", lost);
         if (result.Status != "complete") Line("status", $"{result.Status}: what was measured until then is above");
     }
 
