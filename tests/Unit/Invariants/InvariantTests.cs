@@ -24,7 +24,9 @@ public sealed partial class InvariantTests
     [Fact]
     public void Every_finding_of_the_audit_is_in_the_table() => Assert.All(audited, file =>
         Assert.All(Finding().Matches(Repository.Read(file).Text), m =>
-            Assert.Contains(Invariants.All, i => i.File == file && m.Value.Contains(i.Line, StringComparison.Ordinal))));
+            Assert.True(Invariants.All.Any(i => i.File == file && m.Value.Contains(i.Line, StringComparison.Ordinal))
+                || KmemInvariants.All.SelectMany(i => i.Checkers).Any(c => m.Value.Contains(c[(c.IndexOf(": ", StringComparison.Ordinal) + 2)..], StringComparison.Ordinal)),
+                $"{file}: {m.Value} is in no table")));
 
     [Fact]
     public void Every_line_of_the_table_exists() => Assert.All(Invariants.All, i => Assert.Contains(i.Line, Repository.Read(i.File).Text, StringComparison.Ordinal));
