@@ -7,7 +7,7 @@ root=$(cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")" && pwd)
 wanted=10.0.100
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_CLI_UI_LANGUAGE=en DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
 
-usage='usage: ./build.sh [build | run [COMMAND] [OPTIONS] | test [PROJECT] [OPTIONS] | guest [OPTIONS] [-- COMMAND] | windows [PROGRAM.exe] | arm64 [OPTIONS] | icount [OPTIONS] | explore | torture | help]'
+usage='usage: ./build.sh [build | run [COMMAND] [OPTIONS] | test [PROJECT] [OPTIONS] | pack | guest [OPTIONS] [-- COMMAND] | windows [PROGRAM.exe] | arm64 [OPTIONS] | icount [OPTIONS] | explore | torture | help]'
 
 help() {
   cat <<END
@@ -19,6 +19,7 @@ $usage
   ./build.sh run topology       a command name goes to that command
   ./build.sh test               build and run every test; the last line is the total
   ./build.sh test Unit --help   one test project, with options of its own
+  ./build.sh pack               a dotnet tool package and a single file for linux-x64, each tried in an empty folder
   ./build.sh guest -n 4 -c 2 -- sweep fault -C node:0 -m local,remote
                                 run it in an emulated machine of 4 nodes and 8 CPUs; guest -h tells more
   ./build.sh windows            publish for Windows and run program and tests under Wine; windows -h tells more
@@ -50,15 +51,20 @@ find_sdk() {
   fail 3 ".NET SDK $wanted or newer is needed ($found); install it: apt-get install dotnet-sdk-10.0 (Debian and Ubuntu, from packages.microsoft.com where the distribution has none), or curl -sSL https://dot.net/v1/dotnet-install.sh | bash -s -- --channel 10.0"
 }
 
-# Says nothing unless the build fails.
-build() { # solution or project, options
-  find_sdk
-  local log status=0
+# Runs a command in the repository; its output is shown only when it fails, and then this ends.
+quietly() { # what to say when it fails, command
+  local log status=0 said=$1
+  shift
   log=$(mktemp)
-  (cd "$root" && dotnet build "$@" -c Release -v quiet -nodeReuse:false) >"$log" 2>&1 || status=$?
+  (cd "$root" && "$@") >"$log" 2>&1 || status=$?
   if [ "$status" != 0 ]; then cat "$log" >&2; fi
   rm -f "$log"
-  if [ "$status" != 0 ]; then fail 1 "$1 does not build"; fi
+  if [ "$status" != 0 ]; then fail 1 "$said"; fi
+}
+
+build() { # solution or project, options
+  find_sdk
+  quietly "$1 does not build" dotnet build "$@" -c Release -v quiet -nodeReuse:false
   launcher
 }
 
@@ -129,6 +135,36 @@ total() { # status of dotnet test
     }'
 }
 
+# A dotnet tool and one file that needs no .NET. Each measures and reports in an empty folder before it counts as made.
+pack() {
+  find_sdk
+  local out=$root/artifacts/pack version empty
+  rm -rf "$out"
+  quietly "bench/Bench.csproj cannot be packed" dotnet pack bench/Bench.csproj -c Release -v quiet -nodeReuse:false -p:AsTool=true -o "$out"
+  publish bench/Bench.csproj linux-x64 -p:PublishSingleFile=true -p:DebugType=none -o "$out/linux-x64"
+  version=$(basename "$out"/memcgnative.*.nupkg .nupkg)
+  version=${version#memcgnative.}
+  empty=$(mktemp -d)
+  # shellcheck disable=SC2064 # the folder's name of now
+  trap "rm -rf '$empty'" EXIT
+  mkdir "$empty/file" "$empty/tool"
+  cp "$out/linux-x64/memcgnative" "$empty/file"
+  quietly "the tool cannot be installed" dotnet tool install memcgnative --version "$version" --tool-path "$empty/tool" --add-source "$out" --ignore-failed-sources
+  quietly "the single file does not work alone" alone "$empty/file" env -u DOTNET_ROOT
+  quietly "the tool does not work alone" alone "$empty/tool" env "DOTNET_ROOT=$DOTNET_ROOT"
+  cat <<END
+packed, and tried in an empty folder:
+  $out/linux-x64/memcgnative    one file, needs no .NET
+  $out/memcgnative.$version.nupkg    dotnet tool install memcgnative --version $version --tool-path DIR --add-source $out
+END
+}
+
+alone() { # folder with the program, prefix of its command
+  cd "$1"
+  shift
+  "$@" ./memcgnative run alloc-free -q -t 1 -d 10ms -r 2 -o run && "$@" ./memcgnative report run.json && grep -qs "</html>" run.html
+}
+
 part() { # project, arguments
   local project=$1
   shift
@@ -142,13 +178,10 @@ guest() {
   exec "$root/tests/Guest/guest.sh" -f "$root/artifacts/bin/Bench/release" "$@"
 }
 
-publish() { # project, runtime identifier
-  local log status=0
-  log=$(mktemp)
-  (cd "$root" && dotnet publish "$1" -c Release -r "$2" --self-contained -v quiet -nodeReuse:false) >"$log" 2>&1 || status=$?
-  if [ "$status" != 0 ]; then cat "$log" >&2; fi
-  rm -f "$log"
-  if [ "$status" != 0 ]; then fail 1 "$1 cannot be published for $2"; fi
+publish() { # project, runtime identifier, options
+  local project=$1 rid=$2
+  shift 2
+  quietly "$project cannot be published for $rid" dotnet publish "$project" -c Release -r "$rid" --self-contained -v quiet -nodeReuse:false "$@"
 }
 
 # The Windows suite skips where there is no Wine.
@@ -192,6 +225,7 @@ case $command in
     [ "${1-}" = Guest ] && export MEMCGNATIVE_GUEST=1
     test_all "$@"
     ;;
+  pack) pack ;;
   guest) guest "$@" ;;
   windows) windows "$@" ;;
   arm64) arm64 "$@" ;;

@@ -20,6 +20,7 @@ internal static class Cli
         using var buffer = new StringWriter(); // a result is printed whole or not at all
         RootCommand root = CommandTree.Build(options, new CommandContext(options, environment, args, buffer, stderr));
         ParseResult parsed = root.Parse(args);
+        if (args.Any(a => a is "--help" or "-h")) CommandExamples.Show(parsed.CommandResult.Command);
         int code;
         try
         {

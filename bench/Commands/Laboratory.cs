@@ -8,9 +8,13 @@ internal static class Laboratory
 {
     public static void Add(RootCommand root, OptionSet o, CommandContext context)
     {
-        var kind = new Argument<string?>("kind") { Description = "cpu: core to core; node: writer's node by home node (default cpu)", Arity = ArgumentArity.ZeroOrOne };
+        var kind = new Argument<string?>("kind")
+        {
+            Description = "cpu: core to core; node: writer's node by home node; lines: which shared line a page touches how often (default cpu)",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
         Command matrix = CommandTree.Make("matrix", "latency of the accounting's own lines, and whether this machine shows false sharing", [o.Line, o.Cpus, o.Mem, o.Seed,
-            o.Format, o.Out],
+            o.Format, o.Out, o.Model, o.Private],
             r => new MatrixCommand(context).Run(r, r.GetValue(kind)));
         matrix.Arguments.Add(kind);
         root.Subcommands.Add(matrix);

@@ -51,7 +51,7 @@ internal sealed class ListCommand(CommandContext context)
         var table = new Table { Border = TableBorder.None };
         foreach (string column in (string[])[first, .. others]) table.AddColumn(new TableColumn(column) { NoWrap = column != others[^1] });
         foreach (string[] row in rows) table.AddRow(row.Select(c => (Spectre.Console.Rendering.IRenderable)new Text(c)));
-        terminal.Console.Write(table);
+        terminal.Write(table);
         terminal.Console.WriteLine();
     }
 }

@@ -7,16 +7,19 @@ using Spectre.Console;
 
 namespace MemcgNative.Bench;
 
-/// <summary>`matrix cpu|node`: latency of the accounting's own lines, and whether this machine shows false sharing.</summary>
+/// <summary>`matrix cpu|node|lines`: latency of the accounting's own lines, and whether this machine shows false sharing.</summary>
 internal sealed class MatrixCommand(CommandContext context)
 {
-    private static readonly string[] kinds = ["cpu", "node"];
+    private static readonly string[] kinds = ["cpu", "node", "lines"];
 
     public int Run(ParseResult parsed, string? kind)
     {
         OptionSet o = context.Options;
         kind ??= "cpu";
         if (!kinds.Contains(kind)) throw new UsageException($"matrix: '{kind}' is not a matrix{Nearest.Hint(kind, kinds)} Known: {string.Join(", ", kinds)}");
+        if (kind == "lines") return new LedgerCommand(context).Run(parsed);
+        if (parsed.GetValue(o.Model) is { Length: > 0 } || parsed.GetValue(o.Private))
+            throw new UsageException($"matrix {kind}: -M and --private are for matrix lines; leave them out");
         string format = OptionSet.Word("--format", parsed.GetValue(o.Format), "table", "json");
         string[] lines = parsed.GetValue(o.Line) is { } given ? [OptionSet.Word("--line", given, [.. LineMatrix.Names])] : [.. LineMatrix.Names];
         Topology topology = context.Environment.Topology();
@@ -88,6 +91,6 @@ internal sealed class MatrixCommand(CommandContext context)
             IEnumerable<string> texts = m.Columns.Select(c => by.TryGetValue((r, c), out CellModel? cell) ? Numbers.Ns(cell.Ns) : "");
             table.AddRow([new Text(string.Create(CultureInfo.InvariantCulture, $"{of} {r}")), .. texts.Select(t => new Text(t))]);
         }
-        terminal.Console.Write(table);
+        terminal.Write(table);
     }
 }

@@ -55,7 +55,7 @@ internal sealed class VerdictCommand(CommandContext context)
         var table = new Table { Border = TableBorder.None };
         foreach (string c in columns) table.AddColumn(new TableColumn(c) { NoWrap = true, Alignment = c is "threads" or "before" or "after" ? Justify.Right : Justify.Left });
         foreach (ComparedModel p in report.Points) table.AddRow(Cells(p).Select(c => (Spectre.Console.Rendering.IRenderable)new Text(c)));
-        terminal.Console.Write(table);
+        terminal.Write(table);
         foreach (string u in report.Unmatched) context.Out.WriteLine($"{"unmatched",-11}{u}");
         if (report.Environment.Count > 0) context.Out.WriteLine("different  "
             + string.Join(", ", report.Environment.Select(d => $"{d.What} {d.Before} / {d.After}")) + ": not the same machine state");

@@ -12,7 +12,7 @@ namespace MemcgNative.Bench;
 /// <param name="saved">What was measured until then; of the points, all but their rounds, which stay where they are until <see cref="Save"/>.</param>
 internal sealed class Checkpoint(ResumeModel saved)
 {
-    private const int RoundBytes = 16;
+    private const int RoundBytes = 20;
     private static readonly ResumeCommand unknown = new(false, null, false, false); // until it is saved
 
     /// <summary>Before the first machine.</summary>
@@ -76,6 +76,7 @@ internal sealed class Checkpoint(ResumeModel saved)
             BinaryPrimitives.WriteDoubleLittleEndian(one, p.Throughput[i]);
             BinaryPrimitives.WriteSingleLittleEndian(one[8..], p.CanaryNs[i]);
             one[12] = (byte)((p.Clean[i] ? 1 : 0) | (p.Whole[i] ? 2 : 0));
+            BinaryPrimitives.WriteInt32LittleEndian(one[16..], p.Dying[i]);
         }
         return all;
     }
@@ -89,6 +90,7 @@ internal sealed class Checkpoint(ResumeModel saved)
             p.Throughput[i] = BinaryPrimitives.ReadDoubleLittleEndian(one);
             p.CanaryNs[i] = BinaryPrimitives.ReadSingleLittleEndian(one[8..]);
             (p.Clean[i], p.Whole[i]) = ((one[12] & 1) != 0, (one[12] & 2) != 0);
+            p.Dying[i] = BinaryPrimitives.ReadInt32LittleEndian(one[16..]);
         }
     }
 }

@@ -19,7 +19,7 @@ internal sealed record ProofModel(int Number, string Same, string SameText, stri
 internal sealed class DifferenceProof(Scenario scenario, double threshold, Progress progress, CancellationToken stop)
 {
     private const string Workload = "charge-uncharge";
-    private const int Comparisons = 20, RoundsEach = 150, CalibrationSixteenths = 64;
+    private const int Comparisons = 20, RoundsEach = 150, CalibrationSixteenths = 64, CalibrationSteps = 3;
     private const double BuiltIn = 0.03;
 
     /// <exception cref="OsException">The machine refuses.</exception>
@@ -39,10 +39,13 @@ internal sealed class DifferenceProof(Scenario scenario, double threshold, Progr
             Lane lane = instance.Open(Workload);
             foreach (Action before in (Action[])[static () => DearerCounter.Sixteenths = 0, static () => DearerCounter.Sixteenths = 0, () => DearerCounter.Sixteenths = added])
                 points.Add(new Point(lane, 1, Comparisons * RoundsEach, scenario.Mem[0].Text) { BeforeBatch = before });
-            Measure(points, 2, clockNs, static _ => { });
-            double cost = (Ratio(points[2], points[0], 0, 2 * RoundsEach)?.Median - 1 ?? 0) / added;
-            if (!(cost > 0)) throw new OsException("", 0, "compare --prove: too few undisturbed rounds to learn what a locked add costs; this machine is too busy");
-            added = Math.Clamp((int)Math.Round(BuiltIn / cost), 1, 16_000);
+            for (int step = 0; step < CalibrationSteps; step++) // the first locked adds hide behind others, so the cost is no straight line
+            {
+                Measure(points, 2, clockNs, static _ => { });
+                double cost = Ratio(points[2], points[0], 0, 2 * RoundsEach)?.Median - 1 ?? 0;
+                if (!(cost > 0)) throw new OsException("", 0, "compare --prove: too few undisturbed rounds to learn what a locked add costs; this machine is too busy");
+                added = Math.Clamp((int)Math.Round(added * Math.Clamp(BuiltIn / cost, 0.25, 4)), 1, 16_000);
+            }
             progress.Say($"prove    {Comparisons} comparisons of {RoundsEach} rounds each way; "
                 + string.Create(CultureInfo.InvariantCulture, $"{added / 16.0:0.0} locked adds in 32 charges are built in"));
             Measure(points, Comparisons, clockNs, rep => progress.Say($"[{rep}/{Comparisons}]"));
@@ -87,7 +90,7 @@ internal sealed class DifferenceProof(Scenario scenario, double threshold, Progr
     /// </summary>
     private RatioEstimate? Ratio(Point p, Point against, int from, int count)
     {
-        int[] alike = [.. Enumerable.Range(from, count).Where(i => p.Whole[i] && against.Whole[i] && Math.Abs(p.CanaryNs[i] / against.CanaryNs[i] - 1) < 0.05)];
+        int[] alike = [.. Enumerable.Range(from, count).Where(i => p.IsAlike(against, i))];
         return RatioEstimate.Of([.. alike.Select(i => 1 / p.Throughput[i])], [.. alike.Select(i => 1 / against.Throughput[i])], scenario.Schedule.Seed);
     }
 

@@ -157,7 +157,7 @@ internal sealed unsafe partial class Instance<TC> : Instance where TC : struct, 
     }
 
     /// <inheritdoc/>
-    public override int DyingNow => (int)AtomicLong.Load(&accounting.Tree->Dying);
+    public override long DyingNow => AtomicLong.Load(&accounting.Tree->Dying);
 
     /// <inheritdoc/>
     protected override DyingModel ExplainDying()

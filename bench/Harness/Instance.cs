@@ -138,11 +138,11 @@ internal abstract unsafe class Instance : IDisposable
     /// <summary>CPUs from up to before to give back what a workload left with them; their next batch of it begins as after <see cref="Open"/>.</summary>
     protected abstract void Retire(Lane lane, int from, int to);
 
+    /// <summary>Groups that are removed and not freed, whatever holds them or is only under way; between batches.</summary>
+    public abstract long DyingNow { get; }
+
     /// <summary>The groups that workloads have removed and something still holds.</summary>
     protected abstract DyingModel ExplainDying();
-
-    /// <summary>Groups removed and not freed at this moment; what waits for a grace period included.</summary>
-    public abstract int DyingNow { get; }
 
     /// <summary>See <see cref="Close"/>.</summary>
     protected abstract Books CloseBooks(DyingModel dyingGroups);

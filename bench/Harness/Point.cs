@@ -51,19 +51,11 @@ internal sealed unsafe class Point : IDisposable
     /// <summary>Whether no CPU was taken away in the round, however fast it was.</summary>
     public bool[] Whole { get; }
 
-    /// <summary>The canary of the first thread in each round: how fast the CPU itself was.</summary>
+    /// <summary>The slowest thread's canary in each round: how fast the CPUs themselves were.</summary>
     public float[] CanaryNs { get; }
 
-    /// <summary>Groups of the machine that were removed and not freed after each round; points of one machine see each other's.</summary>
+    /// <summary>Groups that were removed and not freed at the end of each round.</summary>
     public int[] Dying { get; }
-
-    /// <summary>At most so many parts of the rounds done, the most dying groups in each; null: there never were any.</summary>
-    public long[]? DyingOverTime(int parts)
-    {
-        parts = Math.Min(parts, Rounds);
-        long[] most = [.. Enumerable.Range(0, parts).Select(i => (long)Dying[(int)((long)Rounds * i / parts)..(int)((long)Rounds * (i + 1) / parts)].Max())];
-        return most.All(n => n == 0) ? null : most;
-    }
 
     /// <summary>Rounds done.</summary>
     public int Rounds { get; set; }
@@ -111,8 +103,8 @@ internal sealed unsafe class Point : IDisposable
             perSecond += (w->Done - w->Refused) / (w->Elapsed * ClockCost.NsPerTick) * 1e9;
             tried += w->Done / (w->Elapsed * ClockCost.NsPerTick) * 1e9;
         }
-        int dying = Lane.Instance.DyingNow; // in warm-up too, so that it is compiled there
         bool clean = IsClean(watch);
+        int dying = (int)Lane.Instance.DyingNow; // also while warming up: compiled later, it would be compiled while measuring
         if (!TimesSingles) TakeTimes(clean && round >= 0);
         if (round < 0)
         {
@@ -129,7 +121,9 @@ internal sealed unsafe class Point : IDisposable
         Clean[round] = clean;
         Whole[round] = true;
         for (int i = 0; i < Threads; i++) Whole[round] &= Lane.States[i].Switches == 0;
-        CanaryNs[round] = (float)(Lane.States[0].Canary * ClockCost.NsPerTick);
+        long slowest = 0;
+        for (int i = 0; i < Threads; i++) slowest = Math.Max(slowest, Lane.States[i].Canary);
+        CanaryNs[round] = (float)(slowest * ClockCost.NsPerTick);
         Dying[round] = dying;
         Rounds = round + 1;
     }
@@ -147,6 +141,9 @@ internal sealed unsafe class Point : IDisposable
             if (rounds.Length > 0) yield return (rep, Estimate.PlainMedian(rounds));
         }
     }
+
+    /// <summary>Whether it may be set against another in a round: neither lost a CPU, and both found it equally fast, however fast that was.</summary>
+    public bool IsAlike(Point other, int round) => Whole[round] && other.Whole[round] && Math.Abs(CanaryNs[round] / other.CanaryNs[round] - 1) < 0.05;
 
     /// <summary>Of thread i in all rounds: operations that were done, those that were refused, and the ticks they took.</summary>
     public (long Done, long Failed, long Ticks) Totals(int i) => (done[i], failed[i], elapsed[i]);

@@ -54,9 +54,7 @@ internal static class Supervised
 
     private static Process Start(string[] arguments, string nonce)
     {
-        string program = Path.Combine(AppContext.BaseDirectory, "memcgnative");
-        var info = new ProcessStartInfo(File.Exists(program) ? program : Environment.ProcessPath!) { UseShellExecute = false };
-        if (!File.Exists(program)) info.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "memcgnative.dll"));
+        ProcessStartInfo info = OwnProgram.Start();
         foreach (string argument in arguments) info.ArgumentList.Add(argument);
         info.Environment[Variable] = string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}:{nonce}");
         try

@@ -19,7 +19,7 @@ internal static class PresetTable
                 r.Ci95 is { } ci ? string.Create(CultureInfo.InvariantCulture, $"{ci[0]:0.000} {ci[1]:0.000}") : "", r.Verdict];
             table.AddRow(cells.Select(c => (Spectre.Console.Rendering.IRenderable)new Text(c)));
         }
-        terminal.Console.Write(table);
+        terminal.Write(table);
         if (preset.NotRun is { } not) writer.WriteLine($"{"preset",-11}not run: {not}");
     }
 

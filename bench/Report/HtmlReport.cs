@@ -125,26 +125,22 @@ internal sealed class HtmlReport(Result r)
 
     private void Lines()
     {
-        Section("lines", "What each line that CPUs may share is asked per page from fault to final put, as the designs declare it (batches from the code; declared, not counted). "
-            + "The last column is what it costs at most, if every touch finds the line at another CPU.");
+        Section("lines", "What each line that CPUs share is asked from fault to final put, on two CPUs of one node that take turns page by page. Counted from every access to "
+            + "shared memory in the shipped code, played by one thread (torture ledger), not measured here; with more CPUs a line moves no less. Where matrix measured what a move "
+            + "costs on this machine, the last column has it.");
         MatrixModel? moves = r.Matrices?.FirstOrDefault(m => m.Kind == "cpu" && m.Line == "page_counter");
         double? ns = moves is null ? null : Finite.OrNull(Estimate.PlainMedian([.. moves.Cells.Where(c => c.Ns is not null).Select(c => c.Ns!.Value)])) is > 0 and var m ? m : null;
-        int threads = r.Scenario.Threads.Max();
-        foreach (DesignsModel design in r.Scenario.Models)
-        {
-            IReadOnlyList<LedgerRow> rows = LedgerOf(design.Model, threads);
-            if (rows.Count == 0) continue;
-            string[] hot = [.. rows.Where(x => x.Contended && x.PerPage > 0).OrderByDescending(x => x.PerPage).Select(x => x.Line)];
-            Table($"{design.Model} at {threads} thread(s): {(hot.Length == 0 ? "no line is contended" : $"contended: {string.Join("; ", hot)}")}",
-                ["line", "met by", "one touch", "#per page", "why", "contended", "#up to"], rows.Select(x => (string[])[E(x.Line), E(x.TouchedBy), E(x.Touch),
-                    LineLedger.Number(x.PerPage), E(x.Why), x.Contended ? "<strong>yes</strong>" : "no", Numbers.Ns(x.UpToNs(ns)) is var t && t == "n/a" ? "" : t]));
-        }
+        bool shared = !r.Scenario.Memcg.Private && r.Scenario.Memcg.Groups < Math.Max(2, r.Scenario.Threads.Max());
+        foreach (DesignsModel design in r.Scenario.Models) Ledger(design.Model, shared, ns);
         Chart("locks", "Waiting for the list locks, ns per acquisition, of all points on one placement together.");
         Table("List locks, the busiest first", ["model", "memory", "lock", "#acquired", "#contended", "#waited", "#held", "#pages a hold"],
             r.Points.DistinctBy(p => (p.Model, p.Mem)).SelectMany(p => p.Locks.Take(MostLocks).Select(l => (string[])[E(p.Model), E(p.Mem), E(l.Name), N(l.Acquired),
                 F(100.0 * l.Contended / Math.Max(1, l.Acquired), "0.##", " %"), Numbers.Ns(l.WaitNs / Math.Max(1, l.Acquired)),
                 l.HeldNs is { } held ? Numbers.Ns(held / Math.Max(1, l.Acquired)) : "n/a", F((double)l.Pages / Math.Max(1, l.Acquired), "0.0")])));
-        Chart("zombies", "Groups that were removed and are still held.");
+        Chart("zombies", "Groups that were removed and are still held, over the time measured on the first machine; none where no group was removed.");
+        Table("Dying groups at the end of the workloads", ["model", "memory", "#groups", "held first by"],
+            r.Points.DistinctBy(p => (p.Model, p.Mem)).Where(p => p.Books.DyingGroups.Count > 0).Select(p => (string[])
+                [E(p.Model), E(p.Mem), N(p.Books.DyingGroups.Count), E(KmemTables.Pins(p.Books.DyingGroups))]));
         foreach (MatrixModel matrix in r.Matrices ?? [])
             html.Append($"<p class=\"soft\">{E(matrix.Line)}: {E(matrix.What)}{(matrix.Reason is { } why ? $"; {E(why)}" : "")}.</p>\n");
         Chart("matrices", "Latency of the accounting's own lines on this machine.");
@@ -158,16 +154,29 @@ internal sealed class HtmlReport(Result r)
         End();
     }
 
-    private IReadOnlyList<LedgerRow> LedgerOf(string model, int threads)
+    private void Ledger(string name, bool shared, double? nsPerMove)
     {
+        Accounting.Model model;
         try
         {
-            return LineLedger.Of(Accounting.Model.Parse(model), threads, r.Scenario.Memcg.Groups, r.Scenario.Memcg.Depth);
+            model = Accounting.Model.Parse(name);
         }
         catch (Native.UsageException)
         {
-            return []; // a model of another version of the program
+            return; // of another version of the program
         }
+        IReadOnlyList<LedgerRow>? rows = LineLedger.Of(model, shared);
+        if (rows is null)
+        {
+            html.Append($"<p>{E(LineLedger.NotCounted(model))}</p>\n");
+            return;
+        }
+        string[] hot = [.. rows.Where(x => x.Contended).Select(x => x.Line)];
+        string who = $"{name}, two CPUs in {(shared ? "one group" : "a group each")}";
+        Table($"{who}, per page: {(hot.Length == 0 ? "no line is contended" : $"contended: {string.Join("; ", hot)}")}",
+            ["line", "#reads", "#writes", "#locked", "#moves", "contended", "#costs"], rows.Select(x => (string[])[E(x.Line), LedgerRow.Numbers(x.Reads),
+                LedgerRow.Numbers(x.Writes), LedgerRow.Numbers(x.Locks), LedgerRow.Number(x.Moves), x.Contended ? "<strong>yes</strong>" : "no",
+                nsPerMove is null ? "" : Numbers.Ns(x.Ns(nsPerMove))]), $"{who}: they share no line that one of them writes");
     }
 
     /// <summary>Latencies as text, up to a size a person reads; the rest is in the data.</summary>

@@ -68,7 +68,7 @@ internal static class KmemTables
         var table = new Table { Border = TableBorder.None };
         foreach (string column in columns) table.AddColumn(new TableColumn(column) { NoWrap = true, Alignment = lefts.Contains(column) ? Justify.Left : Justify.Right });
         foreach (string[] row in rows) table.AddRow(row.Select(c => (Spectre.Console.Rendering.IRenderable)new Text(c)));
-        terminal.Console.Write(table);
+        terminal.Write(table);
     }
 
     private static string Bytes(long n) => n < 1024 ? $"{n} B"

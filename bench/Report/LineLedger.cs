@@ -1,79 +1,64 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Globalization;
+using System.Reflection;
 using MemcgNative.Accounting;
-using MemcgNative.Allocator;
 
 namespace MemcgNative.Bench;
 
-/// <summary>One line that CPUs may share on the way of a page.</summary>
-/// <param name="Line">The structure and its field.</param>
-/// <param name="TouchedBy">Whose CPUs meet on it.</param>
-/// <param name="Touch">What one touch is.</param>
-/// <param name="PerPage">Touches per page from fault to final put.</param>
-/// <param name="Why">Where the number comes from.</param>
-/// <param name="Contended">Several CPUs of this scenario meet on it.</param>
-internal sealed record LedgerRow(string Line, string TouchedBy, string Touch, double PerPage, string Why, bool Contended)
+/// <summary>A line that two CPUs share on the way of a page. Numbers by CPU are per page of that CPU.</summary>
+/// <param name="Line">What lies in it.</param>
+/// <param name="Reads">Loads, by CPU.</param>
+/// <param name="Writes">Stores, by CPU.</param>
+/// <param name="Locks">Locked instructions, by CPU.</param>
+/// <param name="Moves">Moves from one CPU to the other, per page, when two CPUs take turns page by page.</param>
+internal sealed record LedgerRow(string Line, IReadOnlyList<double> Reads, IReadOnlyList<double> Writes, IReadOnlyList<double> Locks, double Moves)
 {
-    /// <summary>What it costs when every touch finds the line at another CPU; null where moves were not measured.</summary>
-    public double? UpToNs(double? nsPerMove) => Contended && nsPerMove is { } ns ? PerPage * ns : null;
+    /// <summary>A line that moves with more than one page in a hundred.</summary>
+    public bool Contended => Moves > 0.01;
+
+    /// <summary>Per page, where a move costs so much; null where that was not measured.</summary>
+    public double? Ns(double? nsPerMove) => nsPerMove is { } ns ? Moves * ns : null;
+
+    /// <summary>"0.031", or "0.031, 0" where the CPUs differ.</summary>
+    public static string Numbers(IReadOnlyList<double> byCpu) =>
+        Math.Abs(byCpu[0] - byCpu[1]) <= 0.01 * Math.Max(byCpu[0], byCpu[1]) ? Number(byCpu[0]) : $"{Number(byCpu[0])}, {Number(byCpu[1])}";
+
+    /// <summary>"0.031".</summary>
+    public static string Number(double perPage) => perPage.ToString("0.####", CultureInfo.InvariantCulture);
 }
 
 /// <summary>
-/// What each shared line is asked per page, as the designs' code declares it: batches are the ones the code uses, a steady stream of faults and
-/// releases by 32 is assumed. Declared, not counted: `./build.sh torture locked` counts.
+/// What each line that CPUs share is asked from fault to final put. Counted, not declared: every access to a cell of the shipped sources, on a machine that
+/// plays two CPUs in turn (`./build.sh torture ledger`); ledger.tsv holds the counts and a test of tests/Torture compares them with the code. Counted
+/// without swap accounting and one level below the root: each further level of groups has a counter more like the group's.
 /// </summary>
 internal static class LineLedger
 {
-    /// <param name="threads">Threads at work.</param>
-    /// <param name="groups">Groups at the last level.</param>
-    /// <param name="depth">Levels of groups: each has a counter.</param>
-    public static IReadOnlyList<LedgerRow> Of(Model model, int threads, int groups, int depth)
+    private static readonly Lazy<ILookup<(string Model, bool Shared), LedgerRow>> all = new(Read);
+
+    /// <summary>The rows of a model, those that move most first; null when its combination was not counted.</summary>
+    /// <param name="shared">Both CPUs in one group; false: each in its own.</param>
+    public static IReadOnlyList<LedgerRow>? Of(Model model, bool shared)
     {
-        bool several = threads > 1, shared = several && groups < threads;
-        var rows = new List<LedgerRow>();
-        rows.AddRange(Counters(model, several, shared, depth));
-        rows.Add(PageCgroup(model));
-        rows.AddRange(Lru(model, several, shared));
-        rows.Add(new("zone->lock", "every CPU of the node", "one acquisition", 0, $"the CPU's list of {PerCpuPages.DefaultHigh} takes back what the ring of "
-            + $"{FaultRing.Pages} gives; a workload that outruns it pays 2 in {PerCpuPages.DefaultBatch}", false));
-        return rows;
+        string name = Counted(model);
+        return all.Value.Contains((name, !shared)) || all.Value.Contains((name, shared)) ? [.. all.Value[(name, shared)]] : null;
     }
 
-    private static IEnumerable<LedgerRow> Counters(Model model, bool several, bool shared, int depth)
-    {
-        int batch = model[Axis.Stock] switch { "SingleSlot32" => 32, "SingleSlot64" or "SevenSlot64" => 64, _ => 1 };
-        bool locked = model[Axis.Counter].StartsWith("ResCounter", StringComparison.Ordinal), gathered = !model[Axis.Uncharge].StartsWith("AtUnmap2", StringComparison.Ordinal);
-        string line = locked ? "res_counter" : "page_counter.usage", touch = locked ? "lock, add, unlock" : "one locked add";
-        double perPage = 1.0 / batch + (gathered ? 1.0 / Mm.Batch : 1);
-        string why = $"charge: 1 in {batch}{(batch == 1 ? " (no stock)" : " (stock)")}; uncharge: 1 in {(gathered ? Mm.Batch : 1)}{(gathered ? " (gather)" : "")}";
-        yield return new($"{line} of the group", "CPUs of the group", touch, perPage, why, shared);
-        if (depth > 1)
-            yield return new($"{line} of its {depth - 1} ancestor(s) below the root", "CPUs of every group below", touch, perPage * (depth - 1), why + "; each level", several);
-    }
+    /// <summary>The model whose counts are this one's: what holds kernel objects is not asked on a user page's way, except where pages name objcgs (7.1).</summary>
+    private static string Counted(Model model) => model[Axis.PageCgroup] == "ObjcgWord" ? model.ToString()
+        : new Model(model.Era, [.. model.Answers.Select((answer, i) => (Axis)i == Axis.Kmem ? Eras.Find(model.Era)!.Answers[i] : answer)]).ToString();
 
-    private static LedgerRow PageCgroup(Model model)
+    /// <summary>What a reader is told where nothing was counted.</summary>
+    public static string NotCounted(Model model) => $"{model}: not counted; count it: ./build.sh torture ledger {model}";
+
+    private static ILookup<(string, bool), LedgerRow> Read()
     {
-        string answer = model[Axis.PageCgroup];
-        (string touch, double n, string why) = answer switch
+        using Stream stream = Assembly.GetExecutingAssembly().GetManifestResourceStream("ledger.tsv") ?? throw new InvalidOperationException("ledger.tsv is not embedded");
+        using var reader = new StreamReader(stream);
+        return reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries).Skip(1).Select(l => l.Split('\t')).ToLookup(f => (f[0], f[1] == "one"), f =>
         {
-            _ when answer.StartsWith("BitSpinlock", StringComparison.Ordinal) => ("lock and unlock", 2, "once to publish, once to clear"),
-            _ when answer.StartsWith("LocklessRcu", StringComparison.Ordinal) => ("compare-exchange", 2, "published once, marked OBSOLETE once"),
-            _ when answer.StartsWith("FlagArray", StringComparison.Ordinal) => ("lock and unlock", 2, "PCG_LOCK at commit and at uncharge"),
-            _ => ("plain store", 2, "written once, cleared once, by whoever owns the page alone"),
-        };
-        return new($"page_cgroup ({answer})", "who uses the page: one CPU in this workload", touch, n, why, false);
+            double At(int i) => double.Parse(f[i], CultureInfo.InvariantCulture);
+            return new LedgerRow(f[2], [At(3), At(4)], [At(5), At(6)], [At(7), At(8)], At(9));
+        });
     }
-
-    private static IEnumerable<LedgerRow> Lru(Model model, bool several, bool shared)
-    {
-        bool own = model[Axis.Lru] is "Books" or "LruvecLruBit" or "LruvecRecheck";
-        string line = own ? model[Axis.Lru] == "Books" ? "book->lock" : "lruvec->lru_lock" : "zone->lru_lock";
-        string who = own ? "CPUs of the group on the node" : "every CPU of the node";
-        bool contended = own ? shared : several;
-        yield return new($"{line}, adding", who, "one acquisition", 1.0 / Pagevec.Size, $"a pagevec of {Pagevec.Size}", contended);
-        yield return new($"{line}, removing", who, "one acquisition", 1.0 / Mm.Batch, $"release_pages, {Mm.Batch} at once", contended);
-    }
-
-    /// <summary>"0.063".</summary>
-    public static string Number(double perPage) => perPage.ToString("0.###", CultureInfo.InvariantCulture);
 }

@@ -91,10 +91,20 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
             Placement = PlacementOf(p.Lane.Instance, placedAfter),
             Books = new BooksModel(books.Balanced, books.Before.Charged, books.Before.Uncharged, books.Before.Resident, books.Before.Stocked, books.Before.OnLists,
                 books.DyingGroups, books.Wrong),
-            DyingOverTime = p.DyingOverTime(64),
             Locks = [.. books.Locks.Select(l => new LockModel(l.Name, l.Acquired, l.Contended, l.WaitNs, l.HeldNs == 0 ? null : l.HeldNs, l.Pages, l.Retries))],
             Noise = noise,
+            DyingOverTime = Dying(p),
         };
+    }
+
+    /// <summary>At most 200 rounds of the first machine; each machine begins without groups that die.</summary>
+    private long[][]? Dying(Point p)
+    {
+        const int Most = 200;
+        Schedule s = scenario.Schedule;
+        int rounds = Math.Min(p.Rounds, s.FirstRepOf(1) * s.RoundsPerRep), step = (rounds + Most - 1) / Most;
+        return p.Dying.AsSpan(0, rounds).IndexOfAnyExcept(0) < 0 ? null
+            : [.. Enumerable.Range(0, rounds / step).Select(i => (long[])[(i + 1) * step * (long)Schedule.Batch.TotalMilliseconds, p.Dying[(i + 1) * step - 1]])];
     }
 
     private static IEnumerable<FitModel> Fits(PointModel[] points) =>
@@ -151,17 +161,19 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
     private Point PointOf(IReadOnlyList<Point> points, PresetRow row) => points.First(p => p.Lane.Workload == row.Workload && p.Threads == scenario.Threads.Max()
         && p.Lane.Instance.Plan.Model.ToString() == Accounting.Model.Parse(row.Model).ToString());
 
-    /// <summary>What an operation costs on one side over what it costs on the other, round by round, where both were undisturbed.</summary>
+    /// <summary>
+    /// What an operation costs on one side over what it costs on the other, round by round, where neither lost a CPU and both found it equally fast: a
+    /// ratio does not ask how fast, so rounds beside a busy sibling count as well.
+    /// </summary>
     private RatioModel Ratio(Point ours, Point twin, string against)
     {
-        int[] both = [.. Enumerable.Range(0, Math.Min(ours.Rounds, twin.Rounds)).Where(i => ours.Clean[i] && twin.Clean[i] && ours.Throughput[i] > 0
-            && twin.Throughput[i] > 0)];
+        int[] both = [.. Enumerable.Range(0, Math.Min(ours.Rounds, twin.Rounds)).Where(i => ours.IsAlike(twin, i) && ours.Throughput[i] > 0 && twin.Throughput[i] > 0)];
         Schedule s = scenario.Schedule;
         RatioEstimate? ratio = RatioEstimate.OfMachines([.. both.GroupBy(i => s.MachineOf(i / s.RoundsPerRep)).Select(g =>
             (g.Select(i => 1 / ours.Throughput[i]).ToArray(), g.Select(i => 1 / twin.Throughput[i]).ToArray()))], s.Seed);
         return new RatioModel(ours.Lane.Workload, ours.Lane.Instance.Plan.Model.ToString(), ours.Mem, ours.Threads, against, ratio?.Median,
             ratio is null ? null : [ratio.Low, ratio.High], ratio?.HodgesLehmann, both.Length, twin.Failed,
-            ratio is null ? $"only {both.Length} rounds were undisturbed on both sides" : null);
+            ratio is null ? $"only in {both.Length} rounds both sides kept their CPUs and found them equally fast" : null);
     }
 
     private double? Steal() => Number(before.StealTicks) is { } a && Number(after.StealTicks) is { } b

@@ -102,14 +102,12 @@ internal sealed record PointModel
     public required IReadOnlyDictionary<string, CounterModel> Counters { get; init; }
     public required PlacementModel Placement { get; init; }
     public required BooksModel Books { get; init; }
-    /// <summary>
-    /// Removed groups that were not freed yet, the most in each of up to 64 equal parts of the rounds; of the machine, whose points see each other's. Null: none ever.
-    /// </summary>
-    public IReadOnlyList<long>? DyingOverTime { get; init; }
     /// <summary>The list locks, the busiest first; of all points of the same model and placement together.</summary>
-    public IReadOnlyList<LockModel> Locks { get; init; } = [];
+    public IReadOnlyList<LockModel> Locks { get; init => field = value ?? []; } = []; // older files have none
     public required NoiseModel Noise { get; init; }
     public FairnessModel? Fairness { get; init; }
+    /// <summary>Groups that were removed and are held, after batches of the first machine: pairs of ms measured and groups. null where there was never one.</summary>
+    public IReadOnlyList<long[]>? DyingOverTime { get; init; }
 }
 
 internal sealed record ThroughputModel(IReadOnlyList<double> Samples, double? Median, IReadOnlyList<double>? Ci95, double? SpreadPct, string? Reason, string Trust,
@@ -211,6 +209,7 @@ internal sealed record RuntimeModel(long ManagedBytes, int Collections, int Comp
 [JsonSerializable(typeof(ListModel))]
 [JsonSerializable(typeof(PlanModel))]
 [JsonSerializable(typeof(MatrixReport))]
+[JsonSerializable(typeof(LedgerModel[]))]
 [JsonSerializable(typeof(ComparisonReport))]
 [JsonSerializable(typeof(ProofReport))]
 [JsonSerializable(typeof(DoctorReport))]

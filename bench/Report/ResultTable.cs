@@ -25,7 +25,7 @@ internal static class ResultTable
                 .. failures ? (string[])[Numbers.Percent(100.0 * Failed(p) / Math.Max(1, Failed(p) + p.PerThread.Sum(t => t.Ops)))] : [],
                 $"{p.Noise.RoundsKept}/{p.Noise.RoundsKept + p.Noise.RoundsDropped}", p.ThroughputOpsPerS.Trust]).Select(c => (Spectre.Console.Rendering.IRenderable)new Text(c)));
         }
-        terminal.Console.Write(table);
+        terminal.Write(table);
         void Line(string name, string text) => writer.WriteLine($"{name,-11}{text}"); // a line stays a line: wrapping is the reader's
 
         if (result.Points.Any(p => p.LatencyNs.PercentilesOfBlocks))

@@ -37,7 +37,7 @@ internal sealed record PointState
     public required long BlockOps { get; init; }
     public required bool TimesSingles { get; init; }
     public required double CalibratedNs { get; init; }
-    /// <summary>16 bytes a round, little-endian: operations per second (f64), canary in ns (f32), clean in bit 0 and whole in bit 1 (u8), 3 of padding.</summary>
+    /// <summary>20 bytes a round, little-endian: operations per second (f64), canary ns (f32), clean bit 0, whole bit 1 (u8), 3 of padding, dying groups (i32).</summary>
     public required byte[] Rounds { get; init; }
     /// <summary>Pairs of value and count.</summary>
     public required IReadOnlyList<long[]> LatencyTicks { get; init; }

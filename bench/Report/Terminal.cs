@@ -2,6 +2,7 @@
 using System.Globalization;
 using MemcgNative.Native;
 using Spectre.Console;
+using Spectre.Console.Rendering;
 
 namespace MemcgNative.Bench;
 
@@ -49,6 +50,22 @@ internal sealed class Terminal
         console.Profile.Capabilities.Unicode = environment.Unicode;
         console.Profile.Capabilities.Ansi = escapes;
         return new Terminal(console, isTerminal && !dumb, environment.Unicode);
+    }
+
+    /// <summary>A table, on a terminal that is too narrow for it as wide as it needs: Spectre would cut what must not wrap, or print an ellipsis for all of it.</summary>
+    public void Write(Table table)
+    {
+        var options = RenderOptions.Create(Console);
+        int least = 0, width = Console.Profile.Width;
+        for (int i = 0; i < table.Columns.Count; i++)
+        {
+            TableColumn column = table.Columns[i];
+            Measurement[] cells = [.. table.Rows.Select(r => r[i]).Prepend(column.Header).Select(cell => cell.Measure(options, 10_000))];
+            least += cells.Max(c => column.NoWrap ? c.Max : c.Min) + 2; // its padding
+        }
+        Console.Profile.Width = Math.Max(width, least + 2);
+        Console.Write(table);
+        Console.Profile.Width = width;
     }
 
     private sealed class PlainOutput(TextWriter writer, int width) : IAnsiConsoleOutput

@@ -13,7 +13,7 @@ internal static class TextReports
         var md = new StringBuilder();
         md.Append(I, $"### {string.Join(", ", r.Scenario.Workloads)}: {r.Environment.Host.Cpus.Length} CPUs, {r.Environment.Host.Nodes.Length} node(s)\n\n");
         if (r.Synthetic == true) md.Append("**Synthetic: nobody measured this.**\n\n");
-        md.Append("| workload | model | memory | threads | op/s | ± | p50 | p99 | trust |\n|---|---|---|--:|--:|--:|--:|--:|---|\n");
+        md.Append("| workload | model | memory | threads | op/s | +- | p50 | p99 | trust |\n|---|---|---|--:|--:|--:|--:|--:|---|\n");
         foreach (PointModel p in r.Points)
         {
             string star = p.LatencyNs.PercentilesOfBlocks ? "\\*" : "";

@@ -93,8 +93,8 @@ public static class Eras
         _ => throw new ArgumentOutOfRangeException(nameof(axis), axis, "an era names this axis"),
     };
 
-    /// <summary>Every answer that is built.</summary>
-    public static IReadOnlyList<Answer> Answers { get; } =
+    /// <summary>Answers that are made of parts, or that have always been here; others announce themselves.</summary>
+    private static readonly Answer[] named =
     [
         new(Axis.Counter, "PageCounter40", "atomic add per level, five words in 40 bytes (3.19)"),
         new(Axis.Counter, "PageCounter112", "atomic add per level, 112 bytes, limit and parent on usage's line (5.8 to 5.11)"),
@@ -173,6 +173,9 @@ public static class Eras
         new(Axis.LruPending, "off", "new pages wait in the CPU's pagevec"),
         new(Axis.LruPending, "on", "new pages wait in their book, pushed without a lock"),
     ];
+
+    /// <summary>Every answer that is built, by axis.</summary>
+    public static IReadOnlyList<Answer> Answers { get; } = [.. named.Concat(Announced.All.Select(a => a.Answer)).OrderBy(a => a.Axis)];
 
     /// <summary>Every era all of whose answers are built.</summary>
     public static IReadOnlyList<Era> All { get; } =

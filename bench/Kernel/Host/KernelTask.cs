@@ -30,12 +30,8 @@ internal sealed class KernelTask : IDisposable
     /// <exception cref="OsException">It cannot be started or pinned.</exception>
     public static KernelTask Start(int cpu)
     {
-        string program = Path.Combine(AppContext.BaseDirectory, "memcgnative");
-        var info = new ProcessStartInfo(File.Exists(program) ? program : Environment.ProcessPath!)
-        {
-            UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
-        };
-        if (!File.Exists(program)) info.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "memcgnative.dll"));
+        ProcessStartInfo info = OwnProgram.Start();
+        info.RedirectStandardInput = info.RedirectStandardOutput = info.RedirectStandardError = true;
         info.ArgumentList.Add(KernelTaskCommand.Name);
         info.ArgumentList.Add(cpu.ToString(CultureInfo.InvariantCulture));
         info.Environment["DOTNET_gcServer"] = "0";

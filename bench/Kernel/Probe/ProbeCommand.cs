@@ -76,6 +76,6 @@ internal sealed class ProbeCommand(CommandContext context)
     {
         double[] ratios = [.. here.OpsPerS.Zip(there.OpsPerS, (h, t) => t == 0 ? double.NaN : (h / t - 1) * 100).Order()];
         double median = ratios[ratios.Length / 2], spread = (ratios[ratios.Length * 3 / 4] - ratios[ratios.Length / 4]) / 2;
-        return string.Create(CultureInfo.InvariantCulture, $"{(Math.Abs(median) <= spread ? '~' : ' ')}{median,6:+0.0;-0.0} % ±{spread,4:0.0} %  ");
+        return string.Create(CultureInfo.InvariantCulture, $"{(Math.Abs(median) <= spread ? '~' : ' ')}{median,6:+0.0;-0.0} % +-{spread,4:0.0} %  ");
     }
 }

@@ -169,11 +169,11 @@
   };
 
   const zombies = (figure) => {
-    const rows = result.points.flatMap((p) => (p.dying_groups?.samples ?? []).map((s) => ({ x: s[0], y: s[1], s: `${p.workload}, ${series(p)}, t=${p.threads}` })));
+    const rows = result.points.flatMap((p) => (p.dying_over_time ?? []).map((s) => ({ x: s[0], y: s[1], s: `${p.workload}, ${series(p)}, t=${p.threads}` })));
     if (!rows.length) return;
     const names = [...new Set(rows.map((r) => r.s))];
-    draw(figure, { width: width(900), height: 280, color: colors(names), x: { label: "operations" }, y: { label: "dying groups", zero: true, grid: true },
-      marks: [Plot.lineY(rows, { x: "x", y: "y", stroke: "s" })] }, "dying groups over time");
+    draw(figure, { width: width(900), height: 280, color: colors(names), x: { label: "ms measured" }, y: { label: "dying groups", zero: true, grid: true },
+      marks: [Plot.lineY(rows, { x: "x", y: "y", stroke: "s", strokeWidth: 1.6 })] }, "dying groups over time");
   };
 
   const charts = { scaling, latency, fairness, matrices, placement, ratios, probe, locks, zombies };

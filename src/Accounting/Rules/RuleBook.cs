@@ -36,7 +36,11 @@ internal static class RuleBook
         [typeof(SingleSlotStock<Batch2>), typeof(SingleSlotStock<Batch32>), typeof(SingleSlotStock<Batch64>), typeof(SevenSlotStock<Batch2>), typeof(SevenSlotStock<Batch64>)];
 
     /// <summary>Every counter, bare and behind each stock.</summary>
-    public static IEnumerable<Type> Counters => bare.Concat(bare.SelectMany(counter => stocks.Select(stock => typeof(Stocked<,>).MakeGenericType(counter, stock))));
+    public static IEnumerable<Type> Counters => [.. Bare, .. Bare.SelectMany(counter => Stocks.Select(stock => typeof(Stocked<,>).MakeGenericType(counter, stock)))];
+
+    private static IEnumerable<Type> Bare => bare.Concat(Announced.Of(Axis.Counter));
+
+    private static IEnumerable<Type> Stocks => stocks.Concat(Announced.Of(Axis.Stock));
 
     /// <summary>Every page_cgroup that ships.</summary>
     public static IEnumerable<Type> PageCgroups =>
@@ -46,6 +50,7 @@ internal static class RuleBook
         typeof(FlagArray<PageCgroupEntry40, BitLock>), typeof(FlagArray<PageCgroupEntry40, ByteLock>),
         typeof(FlagArray<PageCgroupEntry16, BitLock>), typeof(FlagArray<PageCgroupEntry16, ByteLock>),
         typeof(PlainFlagArray<PlainAsMailed>), typeof(PlainFlagArray<Plain317>),
+        .. Announced.Of(Axis.PageCgroup),
     ];
 
     /// <summary>Every lock kind of the source, found by reflection: a new one needs no line.</summary>

@@ -34,6 +34,24 @@ internal readonly unsafe struct SetByStore : ISetLimit
     }
 }
 
+/// <summary>The tutorial's counter before its mend: counts what fits under the limit it saw, and does not ask again.</summary>
+internal readonly unsafe struct CountsWithoutLookingAgain : ICounterVariant<PageCounter<PageCounter40>>
+{
+    public static string Name => "one look";
+
+    public static bool TryCharge<TPin>(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) where TPin : struct, IChargePin
+    {
+        void* counter = PageCounter<PageCounter40>.Of(memcg, CounterKind.Memory);
+        AtomicLong* usage = PageCounter40.Usage(counter);
+        while (true)
+        {
+            long before = AtomicLong.Load(usage), after = before + pages;
+            if (after > AtomicLong.Load(PageCounter40.Limit(counter))) return false;
+            if (AtomicLong.CompareExchange(usage, after, before) == before) return true;
+        }
+    }
+}
+
 /// <summary>S1: adds back what it should not have taken, as was proposed for page_counter.</summary>
 internal readonly unsafe struct RepairsItself : ICancel
 {

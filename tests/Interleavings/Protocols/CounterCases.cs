@@ -228,6 +228,38 @@ internal readonly unsafe struct Chargers<TCounter, TCpus> : ICase where TCounter
     }
 }
 
+/// <summary>S3 for any counter: a limit that was set holds, whoever charges meanwhile.</summary>
+internal readonly unsafe struct LimitBesideCharge<TCounter> : ICase where TCounter : struct, ICounterDesign
+{
+    private static Memcg* memcg;
+    private static SimulatedCpus cpus;
+    private static AtomicInt* set;
+
+    public static int Cpus => 2;
+
+    public static void Setup()
+    {
+        cpus = SimulatedCpus.New(Cpus);
+        memcg = SimulatedMemcgs.New<TCounter>(SimulatedMemcgs.Tree(), null, "memcg");
+        if (!TCounter.TrySetLimit(memcg, CounterKind.Memory, 2)) Bug.Fail("setup: limit");
+        set = Arena.New<AtomicInt>("set");
+    }
+
+    public static void Body(int cpu)
+    {
+        Refusal refused = default;
+        if (cpu == 1) TCounter.TryCharge<NoPin>(cpus[cpu], memcg, 2, ref refused);
+        else if (TCounter.TrySetLimit(memcg, CounterKind.Memory, 1)) AtomicInt.Store(set, 1);
+    }
+
+    public static void Final()
+    {
+        long usage = TCounter.Usage(memcg, CounterKind.Memory);
+        if (AtomicInt.Load(set) == 1 && usage > 1) Bug.Fail("usage above a limit that was set", usage, 1);
+        if (usage is not (0 or 2)) Bug.Fail("usage after a charge of two pages", usage);
+    }
+}
+
 internal unsafe interface ISetLimit
 {
     static abstract bool TrySet(void* counter, long pages);
@@ -249,6 +281,7 @@ internal static class CounterCases
         .. Charged<ResCounter<ResCounter40, TestAndSetLock>>("ResCounter40Tas"),
         .. Charged<ResCounter<ResCounter56, TicketLock>>("ResCounter56"),
         .. Charged<PageCounter<PageCounter192>>("PageCounter192"),
+        Case.Of<LimitBesideCharge<CountsWithoutLookingAgain>>("S3", "busted-one-look", "limit", Expect.Broken),
         Case.Of<CounterCase<UnderflowAgainstUncharge<FailsAtOnce>>>("S1", "page_counter", "accepted", Expect.Broken, note: "an underflow ends the run at once"),
         Case.Of<CounterCase<UnderflowAgainstUncharge<RepairsItself>>>("S1", "busted-self-repair", "1u1u", Expect.Broken),
         Case.Of<CounterCase<PeakOfTwo>>("S4", "page_counter", "accepted", Expect.Broken, note: "racy by intention, as in Linux: no test relies on a peak"),
@@ -259,10 +292,17 @@ internal static class CounterCases
         Case.Of<CounterCase<LimitAgainstCharge<SetByStore>>>("S3", "busted-store", "1l1c", Expect.BrokenUnderTso),
     ];
 
+    /// <summary>What holds for every counter.</summary>
     private static Case[] Charged<TCounter>(string name) where TCounter : struct, ICounterDesign =>
     [
         Case.Of<Chargers<TCounter, N2>>("counter", name, "2"),
-        Case.Of<Chargers<TCounter, N3>>("counter", name, "3"),
-        Case.Of<Chargers<TCounter, N4>>("counter", name, "4", heavy: name.StartsWith("Page", StringComparison.Ordinal)),
+        Case.Of<Chargers<TCounter, N3>>("counter", name, "3", heavy: Announced.Of(Axis.Counter).Contains(typeof(TCounter))),
+        Case.Of<Chargers<TCounter, N4>>("counter", name, "4", heavy: !name.StartsWith("Res", StringComparison.Ordinal)),
+        Case.Of<LimitBesideCharge<TCounter>>("S3", name, "limit"),
     ];
+
+    /// <summary>The same for a type that nobody names here.</summary>
+    public static IReadOnlyList<Case> Of(Type counter, string name) =>
+        (Case[])new Func<string, Case[]>(Charged<PageCounter<PageCounter40>>).Method.GetGenericMethodDefinition().MakeGenericMethod(counter)
+            .Invoke(null, [name])!;
 }

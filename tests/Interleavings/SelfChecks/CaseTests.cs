@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+using MemcgNative.Accounting;
 using Xunit;
 
 namespace MemcgNative.Tests.Interleavings;
@@ -27,6 +28,22 @@ public class CaseTests(ITestOutputHelper output)
             output.WriteLine($"{m}: {fault.Verdict} by the search under {found.Value.Searched}, {fault.Executions:N0} executions: {fault.Message} {fault.Schedule}");
             ExploreResult again = Explorer.Explore(c, new ExploreOptions { Search = Search.Replay, Memory = m, Replay = fault.Schedule });
             Assert.Equal((fault.Verdict, fault.Message, 1L), (again.Verdict, again.Message, again.Executions));
+        }
+    }
+
+    /// <summary>What a design that announces itself will be shown: answers that ship come through, the one of 2.6.27 is caught by the race it had.</summary>
+    [Theory]
+    [InlineData(Axis.PageCgroup, "OwnerWord", null), InlineData(Axis.Lru, "LruvecLruBit", null), InlineData(Axis.Residents, "MoveToParent", null)]
+    [InlineData(Axis.Uncharge, "AtFinalPut", null), InlineData(Axis.Uncharge, "AtUnmap27", "C1")]
+    public void The_cases_of_designs_that_announce_themselves_tell_right_from_wrong(Axis axis, string name, string? broken)
+    {
+        IReadOnlyList<Case> cases = AnnouncedCases.Of(axis, name);
+        Assert.Equal(4, cases.Count);
+        foreach (Case c in broken is null ? cases : cases.Where(c => c.Id == broken))
+        {
+            ExploreResult r = Explorer.Explore(c, new ExploreOptions { MaxTime = TimeSpan.FromSeconds(10) });
+            output.WriteLine($"{c.Name}: {r.Verdict}, {r.Executions:N0} executions");
+            Assert.True(r.Failed == (broken is not null), $"{c.Name}: {r.Verdict}: {r.Message}\n{r.Table}");
         }
     }
 

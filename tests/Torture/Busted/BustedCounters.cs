@@ -44,10 +44,9 @@ internal readonly unsafe struct LosesUpdates : ICounterBug
 }
 
 /// <summary>The page counter with one verb broken. References are not counted: they would tell before the counter does.</summary>
-internal readonly unsafe struct BustedCounter<TBug> : ICounterDesign where TBug : struct, ICounterBug
+internal readonly unsafe struct BustedCounter<TBug> : ICounterVariant<Real> where TBug : struct, ICounterBug
 {
     public static string Name => "busted";
-    public static void InitMemcg(Memcg* memcg, Memcg* parent) => Real.InitMemcg(memcg, parent);
     public static void InitCpu<TPin>(CpuArea* area) where TPin : struct, IChargePin { }
 
     public static bool TryCharge<TPin>(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) where TPin : struct, IChargePin
@@ -68,15 +67,7 @@ internal readonly unsafe struct BustedCounter<TBug> : ICounterDesign where TBug 
         }
     }
 
-    public static bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) => Real.TryChargeKmem(cpu, memcg, pages, ref refused);
-    public static void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages) => Real.UnchargeKmem(cpu, memcg, pages);
     public static void DrainAll<TPin>(in ThisCpu cpu, Memcg* root) where TPin : struct, IChargePin { }
-    public static long StockedPages(CpuArea* area, Memcg* memcg) => 0;
-    public static long Usage(Memcg* memcg, CounterKind kind) => Real.Usage(memcg, kind);
-    public static long Peak(Memcg* memcg, CounterKind kind) => Real.Peak(memcg, kind);
-    public static long FailCount(Memcg* memcg, CounterKind kind) => Real.FailCount(memcg, kind);
-    public static long Limit(Memcg* memcg, CounterKind kind) => Real.Limit(memcg, kind);
-    public static bool TrySetLimit(Memcg* memcg, CounterKind kind, long pages) => Real.TrySetLimit(memcg, kind, pages);
 }
 
 /// <summary>No reference is counted.</summary>
@@ -89,12 +80,11 @@ internal readonly unsafe struct NoPin : IChargePin
 }
 
 /// <summary>F11: whoever drains empties other CPUs' stocks with loads and stores, while the owner does the same.</summary>
-internal readonly unsafe struct RemotelyDrained : ICounterDesign
+internal readonly unsafe struct RemotelyDrained : ICounterVariant<Real>
 {
     private static SingleSlot* Of(CpuArea* area) => (SingleSlot*)((byte*)area + CpuArea.AxesOffset);
 
     public static string Name => "remote-drain";
-    public static void InitMemcg(Memcg* memcg, Memcg* parent) => Real.InitMemcg(memcg, parent);
     public static void InitCpu<TPin>(CpuArea* area) where TPin : struct, IChargePin => SingleSlotStock<Batch32>.InitCpu(area);
 
     public static bool TryCharge<TPin>(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) where TPin : struct, IChargePin
@@ -109,8 +99,6 @@ internal readonly unsafe struct RemotelyDrained : ICounterDesign
     public static void Cancel<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Real.Cancel<NoPin>(cpu, memcg, pages);
     public static void Uncharge<TPin>(in ThisCpu cpu, Memcg* memcg, int memory, int memsw) where TPin : struct, IChargePin => Real.Uncharge<NoPin>(cpu, memcg, memory, memsw);
 
-    public static bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) => Real.TryChargeKmem(cpu, memcg, pages, ref refused);
-    public static void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages) => Real.UnchargeKmem(cpu, memcg, pages);
     public static void DrainAll<TPin>(in ThisCpu cpu, Memcg* root) where TPin : struct, IChargePin
     {
         for (int i = 0; i < Guarded<int>.Get(&cpu.Table->Count); i++)
@@ -125,9 +113,4 @@ internal readonly unsafe struct RemotelyDrained : ICounterDesign
     }
 
     public static long StockedPages(CpuArea* area, Memcg* memcg) => SingleSlotStock<Batch32>.StockedPages(area, memcg);
-    public static long Usage(Memcg* memcg, CounterKind kind) => Real.Usage(memcg, kind);
-    public static long Peak(Memcg* memcg, CounterKind kind) => Real.Peak(memcg, kind);
-    public static long FailCount(Memcg* memcg, CounterKind kind) => Real.FailCount(memcg, kind);
-    public static long Limit(Memcg* memcg, CounterKind kind) => Real.Limit(memcg, kind);
-    public static bool TrySetLimit(Memcg* memcg, CounterKind kind, long pages) => Real.TrySetLimit(memcg, kind, pages);
 }

@@ -52,12 +52,29 @@ internal static class Perturb
         if (DelayMask != 0) Maybe();
     }
 
+    /// <summary>A marked load.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static unsafe void Reads(void* word, string file)
+    {
+        Here();
+        LineTally.Reads(word, file);
+    }
+
+    /// <summary>A marked store.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static unsafe void Writes(void* word, string file)
+    {
+        Here();
+        LineTally.Writes(word, file);
+    }
+
     /// <summary>A marked access that locks the line of word; null: a fence.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe void Locked(void* word, string file)
     {
         Here();
         if (LockedTally.On) LockedTally.Count(word, file);
+        LineTally.Locks(word, file);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

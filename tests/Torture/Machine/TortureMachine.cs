@@ -17,12 +17,12 @@ public static unsafe class Machine
 
     public static bool LocksArePrimitive { [MethodImpl(Inline)] get => false; }
 
-    [MethodImpl(Inline)] public static byte Load(byte* p, string file, int line) { Perturb.Here(); return Volatile.Read(ref *p); }
-    [MethodImpl(Inline)] public static int Load(int* p, string file, int line) { Perturb.Here(); return Volatile.Read(ref *p); }
-    [MethodImpl(Inline)] public static long Load(long* p, string file, int line) { Perturb.Here(); return Volatile.Read(ref *p); }
-    [MethodImpl(Inline)] public static void Store(byte* p, byte v, string file, int line) { Perturb.Here(); Volatile.Write(ref *p, v); }
-    [MethodImpl(Inline)] public static void Store(int* p, int v, string file, int line) { Perturb.Here(); Volatile.Write(ref *p, v); }
-    [MethodImpl(Inline)] public static void Store(long* p, long v, string file, int line) { Perturb.Here(); Volatile.Write(ref *p, v); }
+    [MethodImpl(Inline)] public static byte Load(byte* p, string file, int line) { Perturb.Reads(p, file); return Volatile.Read(ref *p); }
+    [MethodImpl(Inline)] public static int Load(int* p, string file, int line) { Perturb.Reads(p, file); return Volatile.Read(ref *p); }
+    [MethodImpl(Inline)] public static long Load(long* p, string file, int line) { Perturb.Reads(p, file); return Volatile.Read(ref *p); }
+    [MethodImpl(Inline)] public static void Store(byte* p, byte v, string file, int line) { Perturb.Writes(p, file); Volatile.Write(ref *p, v); }
+    [MethodImpl(Inline)] public static void Store(int* p, int v, string file, int line) { Perturb.Writes(p, file); Volatile.Write(ref *p, v); }
+    [MethodImpl(Inline)] public static void Store(long* p, long v, string file, int line) { Perturb.Writes(p, file); Volatile.Write(ref *p, v); }
     [MethodImpl(Inline)] public static byte Exchange(byte* p, byte v, string file, int line) { Perturb.Locked(p, file); return Interlocked.Exchange(ref *p, v); }
     [MethodImpl(Inline)] public static int Exchange(int* p, int v, string file, int line) { Perturb.Locked(p, file); return Interlocked.Exchange(ref *p, v); }
     [MethodImpl(Inline)] public static long Exchange(long* p, long v, string file, int line) { Perturb.Locked(p, file); return Interlocked.Exchange(ref *p, v); }
@@ -47,8 +47,8 @@ public static unsafe class Machine
     [MethodImpl(Inline)] public static void And(long* p, long v, string file, int line) { Perturb.Locked(p, file); Interlocked.And(ref *p, v); }
 
     // Guarded data: no delay of its own, the marked accesses around it have theirs.
-    [MethodImpl(Inline)] public static T Plain<T>(T* p, string file, int line) where T : unmanaged => *p;
-    [MethodImpl(Inline)] public static void PlainStore<T>(T* p, T v, string file, int line) where T : unmanaged => *p = v;
+    [MethodImpl(Inline)] public static T Plain<T>(T* p, string file, int line) where T : unmanaged { LineTally.Reads(p, file); return *p; }
+    [MethodImpl(Inline)] public static void PlainStore<T>(T* p, T v, string file, int line) where T : unmanaged { LineTally.Writes(p, file); *p = v; }
 
     [MethodImpl(Inline)]
     public static void AwaitEqual(int* p, int want, string file, int line)

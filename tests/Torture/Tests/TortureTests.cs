@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using MemcgNative.Accounting;
+using MemcgNative.Native;
 using Xunit;
+
+[assembly: CollectionBehavior(DisableTestParallelization = true)] // what counts accesses counts everybody's
 
 namespace MemcgNative.Tests.Torture;
 
@@ -59,6 +62,47 @@ public sealed class TortureTests
         string path = Path.Combine(Here(), "..", "LOCKED.md"), now = LockedTable.Print();
         if (Environment.GetEnvironmentVariable("MEMCGNATIVE_REGENERATE") == "1") File.WriteAllText(path, now);
         Assert.Equal(File.ReadAllText(path), now);
+    }
+
+    /// <summary>By default a change of any era is noticed; MEMCGNATIVE_REGENERATE=1 writes the whole file.</summary>
+    [Fact]
+    public void The_lines_that_CPUs_share_are_those_of_the_ledger()
+    {
+        string path = Path.Combine(Here(), "..", "..", "..", "bench", "Report", "ledger.tsv");
+        if (Environment.GetEnvironmentVariable("MEMCGNATIVE_REGENERATE") == "1") File.WriteAllText(path, LineLedgerCount.Print(LineLedgerCount.Models));
+        string[] eras = [.. Eras.All.Select(e => e.Name), "model"];
+        Assert.Equal(string.Join('\n', File.ReadLines(path).Where(l => eras.Contains(l.Split('\t')[0]))), LineLedgerCount.Print(LineLedgerCount.EveryEra).TrimEnd('\n'));
+    }
+
+    /// <summary>What the tutorial adds keeps every rule, bare and behind each stock; it is in the rule book without a line.</summary>
+    [Fact]
+    public void The_tutorials_counter_keeps_every_rule_of_its_axis()
+    {
+        RuleCase[] own = [.. RuleBook.All.Where(c => c.DesignName.Contains("CasCounter", StringComparison.Ordinal))];
+        Assert.Equal(6 * CounterRules.All.Length, own.Length);
+        Assert.All(own, c => Assert.True(c.Run() is null, $"{c.Rule} on {c.DesignName}: {c.Run()}"));
+        Assert.Equal("CasCounter", Model.Parse("3.19,counter=casCounter")[Axis.Counter]);
+    }
+
+    /// <summary>The counter of lines sees a line that only another field's neighbour makes shared.</summary>
+    [Fact]
+    public unsafe void Two_words_of_one_line_move_it_and_words_of_two_lines_do_not()
+    {
+        AtomicLong* words = (AtomicLong*)System.Runtime.InteropServices.NativeMemory.AlignedAlloc(256, 64);
+        for (int apart = 1; apart <= 8; apart += 7)
+        {
+            LineTally.Clear();
+            LineTally.On = true;
+            for (int turn = 0; turn < 10; turn++)
+                for (int c = 0; c < 2; c++)
+                {
+                    LineTally.Cpu = c;
+                    AtomicLong.Add(words + c * apart, 1);
+                }
+            LineTally.On = false;
+            Assert.Equal(apart == 1 ? 19 : 0, LineTally.Lines.Values.Sum(l => l.Moves));
+        }
+        System.Runtime.InteropServices.NativeMemory.AlignedFree(words);
     }
 
     private static string Here([System.Runtime.CompilerServices.CallerFilePath] string file = "") => Path.GetDirectoryName(file)!;

@@ -31,7 +31,7 @@ internal static class Models
             where answer.Refused is null && e.Answers[(int)answer.Axis] != answer.Name
             where !IsPartOfBooks(answer.Axis) || e.Answers[(int)Axis.Lru] == "Books"
             select new Model(e.Name, [.. e.Answers.Select((a, i) => i == (int)answer.Axis ? answer.Name : a)]);
-        return [.. eras.Concat(others).DistinctBy(m => string.Join(',', m.Answers)).Where(Built)];
+        return [.. eras.Concat(others).DistinctBy(m => string.Join(',', m.Answers)).Where(IsBuilt)];
     }
 
     /// <summary>Models in which a page changes its group while it is mapped, one for each way the list axis can be: what the books type runs.</summary>
@@ -65,7 +65,8 @@ internal static class Models
     /// <summary>A sub-choice of lru=Books changes nothing elsewhere.</summary>
     private static bool IsPartOfBooks(Axis axis) => axis is Axis.LruSwitch or Axis.LruDestroy or Axis.LruSlice or Axis.LruPending;
 
-    private static bool Built(Model model)
+    /// <summary>Whether Matrix binds it.</summary>
+    public static bool IsBuilt(Model model)
     {
         try
         {

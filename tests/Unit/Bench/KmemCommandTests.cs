@@ -94,8 +94,8 @@ public sealed class KmemCommandTests
         using JsonDocument json = Json("run dentry-reclaim -t 1 -d 40ms -r 3 -w 10ms -M 3.14 -M 5.9");
         JsonElement[] points = [.. json.RootElement.GetProperty("points").EnumerateArray()];
         JsonElement[] pinned = [.. points[0].GetProperty("dying_over_time").EnumerateArray()];
-        Assert.InRange(pinned.Length, 1, 64);
-        Assert.Contains(pinned, n => n.GetInt64() > 0);
+        Assert.InRange(pinned.Length, 1, 200);
+        Assert.Contains(pinned, n => n[1].GetInt64() > 0);
         Assert.All(points, p => Assert.True(p.GetProperty("books").GetProperty("balanced").GetBoolean()));
     }
 

@@ -61,7 +61,7 @@ public sealed class LineTests
     [Fact]
     public void What_a_matrix_cannot_be_is_refused_in_one_line()
     {
-        Assert.Equal((2, "memcgnative: matrix: 'cpus' is not a matrix; did you mean 'cpu'? Known: cpu, node" + Environment.NewLine), Refused("matrix cpus"));
+        Assert.Equal((2, "memcgnative: matrix: 'cpus' is not a matrix; did you mean 'cpu'? Known: cpu, node, lines" + Environment.NewLine), Refused("matrix cpus"));
         Assert.Equal(2, Refused("matrix cpu --line page_counterr").Code);
         Assert.Contains("leave it out", Refused("matrix node -m bind:0").Error, StringComparison.Ordinal);
         Assert.Contains("a line has one home", Refused("matrix cpu -m local").Error, StringComparison.Ordinal);

@@ -79,6 +79,8 @@ internal static class MadeUpResult
             },
             Books = new BooksModel(true, 1_000_000, 1_000_000, 0, 0, 0, new DyingModel(0, new Dictionary<string, long>()), []),
             Noise = new NoiseModel(0, null, 0, 1000, 0, e.SpreadPercent),
+            Locks = [.. t.Nodes.Where(x => x.HasMemory).Select(x => new Bench.LockModel($"zone {x.Id}", 1_000_000, 20_000 * n, 5e6 * n * noise(0.05), null, 15_000_000, []))],
+            DyingOverTime = model == "3.17" ? [.. Enumerable.Range(0, 50).Select(i => (long[])[i * 20, 3 * i])] : null,
         };
     }
 
