@@ -51,14 +51,15 @@ find_sdk() {
   fail 3 ".NET SDK $wanted or newer is needed ($found); install it: apt-get install dotnet-sdk-10.0 (Debian and Ubuntu, from packages.microsoft.com where the distribution has none), or curl -sSL https://dot.net/v1/dotnet-install.sh | bash -s -- --channel 10.0"
 }
 
-# Runs a command in the repository; its output is shown only when it fails, and then this ends.
+# Runs a command in the repository; its output is shown only when it fails, and then this ends. The SDK leaves empty folders in TMPDIR at every
+# call: it gets one of its own.
 quietly() { # what to say when it fails, command
-  local log status=0 said=$1
+  local scratch status=0 said=$1
   shift
-  log=$(mktemp)
-  (cd "$root" && "$@") >"$log" 2>&1 || status=$?
-  if [ "$status" != 0 ]; then cat "$log" >&2; fi
-  rm -f "$log"
+  scratch=$(mktemp -d)
+  (cd "$root" && TMPDIR=$scratch "$@") >"$scratch/said" 2>&1 || status=$?
+  if [ "$status" != 0 ]; then cat "$scratch/said" >&2; fi
+  rm -rf "$scratch"
   if [ "$status" != 0 ]; then fail 1 "$said"; fi
 }
 
@@ -174,6 +175,7 @@ part() { # project, arguments
 }
 
 guest() {
+  if [ "${1-}" = -h ]; then exec "$root/tests/Guest/guest.sh" -h; fi
   build bench/Bench.csproj
   exec "$root/tests/Guest/guest.sh" -f "$root/artifacts/bin/Bench/release" "$@"
 }
@@ -212,6 +214,7 @@ arm64() {
 }
 
 icount() {
+  if [ "${1-}" = -h ]; then exec "$root/tests/Guest/icount.sh" -h; fi
   build tests/Guest/Inside/Inside.csproj
   exec "$root/tests/Guest/icount.sh" -f "$root/artifacts/bin/Inside/release" "$@"
 }

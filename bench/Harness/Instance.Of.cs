@@ -52,10 +52,10 @@ internal sealed unsafe partial class Instance<TC> : Instance where TC : struct, 
     }, 1);
 
     /// <inheritdoc/>
-    protected override Lane Bind(string workload, WorkerState* states)
+    protected override Lane Bind(string workload, ListShares? shares, WorkerState* states)
     {
         MakeSpaces(workload, states);
-        ListShares? shares = workload == "lru-churn" ? Plan.Shares : Twins.IsTwin(workload) ? null : WorkloadList.Find(workload).Shares;
+        shares ??= workload == "lru-churn" ? Plan.Shares : Twins.IsTwin(workload) ? null : WorkloadList.Find(workload).Shares;
         for (int i = 0; i < Cpus.Count; i++) shares?.Deal(states[i].Deck, WorkerState.DeckCards, Plan.Seed + (ulong)i);
         if (workload is "dentries" or "dentry-reclaim" or "offline-with-kmem" or "remote-free" or "cache-churn" or "pipes") GiveCache(states);
         if (workload is "dentry-reclaim") GiveLists(states);

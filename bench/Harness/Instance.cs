@@ -67,8 +67,8 @@ internal abstract unsafe class Instance : IDisposable
         if (verdict == PlacementVerdict.Differs) throw new OsException("move_pages", 0, reason!);
     }
 
-    /// <summary>A workload on this machine, prepared on every CPU.</summary>
-    public Lane Open(string workload)
+    /// <summary>A workload on this machine, prepared on every CPU. shares: another mix of list work than the workload's own.</summary>
+    public Lane Open(string workload, ListShares? shares = null)
     {
         MemoryPart[] parts = [.. Enumerable.Range(0, Cpus.Count).Select(i => new MemoryPart(WorkerState.Bytes, Plan.Topology.Cpu(Cpus.Cpu(i)).Node))];
         var states = (WorkerState*)Memory.Map(parts, MemoryUse.Process);
@@ -77,7 +77,7 @@ internal abstract unsafe class Instance : IDisposable
             states[i].Pages = (Page**)((byte*)(states + i) + WorkerState.SlotsOffset);
             states[i].Memcg = LeafOf(i);
         }
-        Lane lane = Bind(workload, states);
+        Lane lane = Bind(workload, shares, states);
         Gang.Run(lane.Code.Prepare, states);
         lanes.Add(lane);
         return lane;
@@ -127,7 +127,7 @@ internal abstract unsafe class Instance : IDisposable
     protected abstract void Build();
 
     /// <summary>The code of a workload for these designs, and its address spaces.</summary>
-    protected abstract Lane Bind(string workload, WorkerState* states);
+    protected abstract Lane Bind(string workload, ListShares? shares, WorkerState* states);
 
     /// <summary>The group CPU index belongs to.</summary>
     protected abstract Memcg* LeafOf(int index);

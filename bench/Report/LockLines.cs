@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Globalization;
+using MemcgNative.Accounting;
 
 namespace MemcgNative.Bench;
 
@@ -16,10 +17,22 @@ internal static class LockLines
         {
             string who = placements ? $"{p.Model} {p.Mem}" : p.Model;
             line("locks", $"{who}: {(p.Locks.Count == 1 ? "1 lock" : $"{p.Locks.Count} locks")}, {Describe(Sum(p.Locks))}");
+            if (Unseen(result, p) is { } unseen) line("locks", $"{who}: {unseen}");
             if (!verbose) continue;
             foreach (LockModel l in p.Locks.Take(MostLocks)) line("locks", $"{who}: {l.Name}: {Describe(l)}");
             if (p.Locks.Count > MostLocks) line("locks", $"{who}: ... {p.Locks.Count - MostLocks} more (--format json has all)");
         }
+    }
+
+    /// <summary>Slices beyond the CPUs that could want them: their locks are free whatever they are worth elsewhere.</summary>
+    private static string? Unseen(Result result, PointModel p)
+    {
+        string? slice = p.Model.Split(',').LastOrDefault(part => part.StartsWith("lru.slice=", StringComparison.Ordinal));
+        if (slice is null) return null;
+        int books = SlicePlan.Parse(slice["lru.slice=".Length..]).Books;
+        int threads = result.Points.Where(q => q.Model == p.Model && q.Mem == p.Mem).Max(q => q.Threads);
+        return books <= threads ? null
+            : $"{books} books for {(threads == 1 ? "1 thread" : $"{threads} threads")}: what more than {threads} are worth is not visible on this machine";
     }
 
     private static LockModel Sum(IReadOnlyList<LockModel> locks) => new("", locks.Sum(l => l.Acquired), locks.Sum(l => l.Contended), locks.Sum(l => l.WaitNs),

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using MemcgNative.Accounting;
 using MemcgNative.Allocator;
@@ -163,8 +164,12 @@ internal readonly unsafe struct ListWork<TC> : IWorkload<TC> where TC : struct, 
 /// <summary>Groups of workloads that make them faster than they die.</summary>
 internal static unsafe class NewGroup<TC> where TC : struct, IMemoryController
 {
-    /// <summary>Poll points to wait through: some ten milliseconds, as long as the system may take a CPU away.</summary>
-    private const int Patience = 200_000;
+    /// <summary>
+    /// How long to wait, in nanoseconds: another worker that the system took off its CPU passes no poll point, and with it no grace period
+    /// passes, for as many of the system's time slices as there are programs on that CPU.
+    /// </summary>
+    private const double PatienceNs = 2e9;
+    private const int PollsBeforeYield = 1024;
 
     /// <summary>
     /// A group below the worker's. While the table is full the worker waits: the grace periods that dying groups need pass at its poll points and
@@ -172,10 +177,14 @@ internal static unsafe class NewGroup<TC> where TC : struct, IMemoryController
     /// </summary>
     public static Memcg* Below(in ThisCpu cpu, WorkerState* w)
     {
-        for (int turn = 0; turn < Patience; turn++, Poll.Run(in cpu))
+        long began = Stopwatch.GetTimestamp();
+        for (int turn = 1; ; turn++, Poll.Run(in cpu))
         {
             Memcg* memcg = MemcgLife.Create<TC>(in cpu, w->Memcg);
             if (memcg != null) return memcg;
+            if (turn % PollsBeforeYield != 0) continue;
+            if (Stopwatch.GetElapsedTime(began).TotalNanoseconds > PatienceNs) break;
+            Thread.Yield(); // the one we wait for may share our CPU
         }
         w->Failed++;
         return null;

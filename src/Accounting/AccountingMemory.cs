@@ -59,6 +59,7 @@ public sealed unsafe class AccountingMemory
         if (plan.SwapEntries != 0) ArgumentOutOfRangeException.ThrowIfGreaterThan(plan.MaxGroups, 1 << 16); // ids in the swap map have 16 bits
         if (!System.Numerics.BitOperations.IsPow2(plan.PageCacheBuckets))
             throw new ArgumentOutOfRangeException(nameof(plan), plan.PageCacheBuckets, "the page cache's buckets are no power of two");
+        _ = DebugVm.On; // the first look: a constant from here on
         var built = new AccountingMemory(memory, cpus, plan);
         built.Map<TC>(source);
         if (TC.KmemServesPages) built.Slab = Slab.Build(memory, cpus);

@@ -16,6 +16,7 @@ internal static class Cases
         .. BookCases.All,
         .. SwapInCases.All,
         .. BookRaceCases.All,
+        .. BookLifeCases.All,
         .. PerCpuRefCases.All,
         .. LifeCases.All,
         .. LocklessCases.All,

@@ -74,7 +74,16 @@ public sealed class WineTests
     public void Nothing_is_left_behind()
     {
         string[] before = Wines();
-        Assert.Equal(0, Run("memcgnative.exe list eras").Status);
+        DirectoryInfo scratch = Directory.CreateTempSubdirectory("memcgnative-wine");
+        try
+        {
+            Assert.Equal(0, Run("memcgnative.exe list eras", scratch.FullName).Status);
+            Assert.Empty(scratch.GetFileSystemInfos());
+        }
+        finally
+        {
+            scratch.Delete(recursive: true);
+        }
         Assert.DoesNotContain("memcgnative/wine", File.ReadAllText("/proc/mounts"), StringComparison.Ordinal);
         Assert.Empty(Wines().Except(before));
     }
@@ -101,19 +110,20 @@ public sealed class WineTests
         return JsonDocument.Parse(said).RootElement;
     }
 
-    private static (int Status, string Out, string Error) Run(string command, [CallerFilePath] string here = "")
+    private static (int Status, string Out, string Error) Run(string command, string? scratch = null, [CallerFilePath] string here = "")
     {
         if (!OperatingSystem.IsLinux()) Assert.Skip("this is not Linux");
         string folder = Path.GetDirectoryName(here)!, tree = Path.Combine(folder, "../../artifacts/publish/Windows/release_win-x64");
         (int ready, _, string why) = Start(folder, ["-q"]);
         if (ready != 0) Assert.Skip(why.Trim());
         if (!File.Exists(Path.Combine(tree, "memcgnative.exe"))) Assert.Skip("not published for Windows: ./build.sh windows");
-        return Start(folder, ["-t", "900", "-f", tree, "--", .. command.Split(' ')]);
+        return Start(folder, ["-t", "900", "-f", tree, "--", .. command.Split(' ')], scratch);
     }
 
-    private static (int Status, string Out, string Error) Start(string folder, string[] arguments)
+    private static (int Status, string Out, string Error) Start(string folder, string[] arguments, string? scratch = null)
     {
         var start = new ProcessStartInfo("/bin/bash", [Path.Combine(folder, "wine.sh"), .. arguments]) { RedirectStandardError = true, RedirectStandardOutput = true };
+        if (scratch is not null) start.Environment["TMPDIR"] = scratch;
         using Process child = Process.Start(start)!;
         Task<string> error = child.StandardError.ReadToEndAsync();
         string said = child.StandardOutput.ReadToEnd().Replace("\r\n", "\n", StringComparison.Ordinal);

@@ -97,6 +97,8 @@ run_here() { # wine, program, arguments
 run_in_root() { # program, arguments
   local work status=0
   work=$(mktemp -d)
+  # shellcheck disable=SC2064
+  trap "rmdir '$work' 2>/dev/null || true" EXIT # what is mounted there is so in the namespace only
   # shellcheck disable=SC2016
   unshare --mount --pid --fork --kill-child --propagation private sh -c '
     root=$1 work=$2 tree=$3 seconds=$4 program=$5
@@ -108,7 +110,6 @@ run_in_root() { # program, arguments
     exec chroot . /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 XDG_RUNTIME_DIR=/tmp \
       WINEPREFIX=/prefix WINEDEBUG=-all WINEARCH=win64 DISPLAY= timeout -k 5 "$seconds" wine "C:\\app\\$program" "$@"
     ' sh "$root" "$work" "$tree" "$seconds" "$@" || status=$?
-  rmdir "$work"
   return "$status"
 }
 

@@ -55,6 +55,7 @@ public unsafe struct Lruvec
     {
         IntrusiveList.Add(Head(v, list), &page->Lru);
         Resize(v, list, 1);
+        if (DebugVm.On) CheckLength(v, list);
     }
 
     /// <summary>The same at the tail: to be reclaimed next.</summary>
@@ -63,6 +64,7 @@ public unsafe struct Lruvec
     {
         IntrusiveList.AddTail(Head(v, list), &page->Lru);
         Resize(v, list, 1);
+        if (DebugVm.On) CheckLength(v, list);
     }
 
     /// <summary>del_page_from_lru_list.</summary>
@@ -71,6 +73,17 @@ public unsafe struct Lruvec
     {
         IntrusiveList.Remove(&page->Lru);
         Resize(v, list, -1);
+        if (DebugVm.On) CheckLength(v, list);
+    }
+
+    /// <summary>B-I2, each time that the length passes 15, 31, 47...: often enough to be soon, seldom enough for long lists.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void CheckLength(Lruvec* v, LruList list)
+    {
+        long length = Count(v, list);
+        if ((length & 15) != 15) return;
+        long walk = IntrusiveList.Walk(Head(v, list));
+        if (walk != length) Bug.Fail("lru: a list's length is not its walk (length, walk)", length, walk);
     }
 
     /// <summary>mem_cgroup_update_lru_size.</summary>

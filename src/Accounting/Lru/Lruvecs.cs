@@ -147,11 +147,11 @@ public readonly unsafe struct Lruvecs<TLock, TFind> : ILruDesign where TLock : s
         }
     }
 
-    /// <summary>lruvec_memcg_debug, always: the lock held is that of the page's lists.</summary>
+    /// <summary>lruvec_memcg_debug: the lock held is that of the page's lists.</summary>
     [MethodImpl(Inline)]
     private static void Assert<TPc>(in ThisCpu cpu, LruvecNode* vec, Page* page) where TPc : struct, IPageCgroupDesign
     {
-        if (Of<TPc>(cpu, page) != vec) Bug.Fail("lruvec: list work under the lock of another group (page, lruvec)", (long)page, (long)vec);
+        if (DebugVm.On && Of<TPc>(cpu, page) != vec) Bug.Fail("lruvec: list work under the lock of another group (page, lruvec)", (long)page, (long)vec);
     }
 
     /// <inheritdoc/>

@@ -32,7 +32,7 @@ internal static class Explorer
             Defect = options.Defect;
             search = options.Search;
             Reducing = search == Search.Dpor;
-            SawProcessWideFence = false;
+            SawProcessWideFence = options.Replay is { StoresAreSteps: true };
             Machine.LocksArePrimitive = !c.LocksAsCode;
             RaceDetector.Enabled = options.RaceCheck;
             Life.TrackFresh = c.ChecksUninitialised;

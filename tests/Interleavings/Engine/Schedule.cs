@@ -6,14 +6,15 @@ namespace MemcgNative.Tests.Interleavings;
 
 /// <summary>
 /// Who moves, step by step, as text: mn1:case:SC:0x8,1x5,i0,d1x2. A number is a CPU's thread, i its irq role, d its store buffer; x repeats.
+/// TSO+membarrier: the case had been seen to use a process-wide fence, so each store is a step when it enters its buffer too.
 /// </summary>
-internal sealed record Schedule(string Case, MemoryModel Memory, IReadOnlyList<(char Role, int Cpu)> Steps)
+internal sealed record Schedule(string Case, MemoryModel Memory, IReadOnlyList<(char Role, int Cpu)> Steps, bool StoresAreSteps = false)
 {
-    private const string Version = "mn1";
+    private const string Version = "mn1", WithStores = "+membarrier";
 
     public override string ToString()
     {
-        var text = new StringBuilder($"{Version}:{Case}:{Memory}:");
+        var text = new StringBuilder($"{Version}:{Case}:{Memory}{(StoresAreSteps ? WithStores : "")}:");
         for (int i = 0; i < Steps.Count;)
         {
             int j = i;
@@ -37,9 +38,10 @@ internal sealed record Schedule(string Case, MemoryModel Memory, IReadOnlyList<(
             error = $"'{text}' is no schedule; one looks like {Version}:B1/1s1c:SC:0x8,1x5,d0";
             return false;
         }
-        if (!Enum.TryParse(parts[2], out MemoryModel memory) || !Enum.IsDefined(memory))
+        bool stores = parts[2] == MemoryModel.TSO + WithStores;
+        if (!Enum.TryParse(stores ? nameof(MemoryModel.TSO) : parts[2], out MemoryModel memory) || !Enum.IsDefined(memory))
         {
-            error = $"'{parts[2]}' is no memory model; SC or TSO";
+            error = $"'{parts[2]}' is no memory model; SC, TSO or TSO{WithStores}";
             return false;
         }
         var steps = new List<(char, int)>();
@@ -57,7 +59,7 @@ internal sealed record Schedule(string Case, MemoryModel Memory, IReadOnlyList<(
             }
             for (int k = 0; k < repeat; k++) steps.Add((role, cpu));
         }
-        schedule = new Schedule(parts[1], memory, steps);
+        schedule = new Schedule(parts[1], memory, steps, stores);
         error = "";
         return true;
     }
@@ -71,7 +73,7 @@ internal sealed record Schedule(string Case, MemoryModel Memory, IReadOnlyList<(
             int a = Tree.Nodes[d].Chosen;
             steps[d] = a >= Run.DrainBase ? ('d', a - Run.DrainBase) : a >= Run.Cpus ? ('i', a - Run.Cpus) : ('t', a);
         }
-        return new Schedule(name, memory, steps);
+        return new Schedule(name, memory, steps, Explorer.SawProcessWideFence);
     }
 
     /// <summary>The agent of a step in the current configuration, or -1.</summary>

@@ -69,6 +69,23 @@ internal readonly unsafe struct SimulatedBooks
     }
 }
 
+/// <summary>The CPUs and books of the case that is being explored: there is one at a time.</summary>
+internal static class BookScene
+{
+    public static SimulatedCpus Cpus { get; private set; }
+    public static SimulatedBooks Books { get; private set; }
+
+    public static void Begin<TLru>(int cpus, bool listed = true, int pages = 1, RcuFlavour flavour = RcuFlavour.Qsbr) where TLru : struct, ILruDesign =>
+        Begin<TLru, OwnerWord>(cpus, listed, pages, flavour);
+
+    public static void Begin<TLru, TPc>(int cpus, bool listed = true, int pages = 1, RcuFlavour flavour = RcuFlavour.Qsbr)
+        where TLru : struct, ILruDesign where TPc : struct, IPageCgroupDesign
+    {
+        Cpus = SimulatedCpus.New(cpus, flavour);
+        Books = SimulatedBooks.New<TLru, TPc>(Cpus, cpus, listed: listed, pages: pages);
+    }
+}
+
 /// <summary>The owner switch alone; charges are not part of the protocol.</summary>
 internal unsafe struct StoreOwner : IOwnerMove
 {
@@ -81,27 +98,20 @@ internal unsafe struct StoreOwner : IOwnerMove
 internal readonly unsafe struct MoveAgainstCatch<TLru, TSwitchers, TCatchers, TMoves> : ICase
     where TLru : struct, ILruDesign where TSwitchers : struct, ISize where TCatchers : struct, ISize where TMoves : struct, ISize
 {
-    private static SimulatedCpus cpus;
-    private static SimulatedBooks books;
-
     public static int Cpus => TSwitchers.N + TCatchers.N;
 
-    public static void Setup()
-    {
-        cpus = SimulatedCpus.New(Cpus);
-        books = SimulatedBooks.New<TLru>(cpus, Cpus);
-    }
+    public static void Setup() => BookScene.Begin<TLru>(Cpus);
 
     public static void Body(int cpu)
     {
-        ThisCpu self = cpus[cpu];
-        Page* page = books.Page;
+        ThisCpu self = BookScene.Cpus[cpu];
+        Page* page = BookScene.Books.Page;
         for (int i = 0; i < (cpu < TSwitchers.N ? TMoves.N : 1); i++)
         {
             if (!TLru.Isolate<OwnerWord>(self, page)) continue;
             if (cpu < TSwitchers.N)
             {
-                var move = new StoreOwner { To = books.Group(AtomicLong.Load(&page->Memcg) == (long)books.Group(0) ? 1 : 0) };
+                var move = new StoreOwner { To = BookScene.Books.Group(AtomicLong.Load(&page->Memcg) == (long)BookScene.Books.Group(0) ? 1 : 0) };
                 TLru.SwitchIsolated<OwnerWord, StoreOwner>(self, page, ref move);
             }
             TLru.Putback<OwnerWord>(self, &page, 1);
@@ -111,11 +121,11 @@ internal readonly unsafe struct MoveAgainstCatch<TLru, TSwitchers, TCatchers, TM
 
     public static void Final()
     {
-        int owner = AtomicLong.Load(&books.Page->Memcg) == (long)books.Group(0) ? 0 : 1;
-        long here = TLru.Count(books.Group(owner), 0, LruList.InactiveAnon), there = TLru.Count(books.Group(1 - owner), 0, LruList.InactiveAnon);
+        int owner = AtomicLong.Load(&BookScene.Books.Page->Memcg) == (long)BookScene.Books.Group(0) ? 0 : 1;
+        long here = TLru.Count(BookScene.Books.Group(owner), 0, LruList.InactiveAnon), there = TLru.Count(BookScene.Books.Group(1 - owner), 0, LruList.InactiveAnon);
         if (here != 1 || there != 0) Bug.Fail("book: pages counted by the owner and by the other", here, there);
-        if (!PageOps.Test(books.Page, PageFlags.Lru)) Bug.Fail("book: the page is left isolated", AtomicLong.Load(&books.Page->Flags));
-        if (PageOps.Count(books.Page) != 1) Bug.Fail("book: references of the page", PageOps.Count(books.Page));
+        if (!PageOps.Test(BookScene.Books.Page, PageFlags.Lru)) Bug.Fail("book: the page is left isolated", AtomicLong.Load(&BookScene.Books.Page->Flags));
+        if (PageOps.Count(BookScene.Books.Page) != 1) Bug.Fail("book: references of the page", PageOps.Count(BookScene.Books.Page));
     }
 }
 
@@ -123,36 +133,30 @@ internal readonly unsafe struct MoveAgainstCatch<TLru, TSwitchers, TCatchers, TM
 internal readonly unsafe struct DestroyAgainstCatch<TSwitch, TDestroy, TCatchers, TFlavour> : ICase where TFlavour : struct, ISize
     where TSwitch : struct, ISwitchProtocol where TDestroy : struct, IBookDestroy where TCatchers : struct, ISize
 {
-    private static SimulatedCpus cpus;
-    private static SimulatedBooks books;
-
     public static int Cpus => 1 + TCatchers.N;
 
-    public static void Setup()
-    {
-        cpus = SimulatedCpus.New(Cpus, TFlavour.N == 0 ? RcuFlavour.Qsbr : RcuFlavour.Membarrier);
-        books = SimulatedBooks.New<Books<TicketLock, OneBook, TSwitch, TDestroy, Pagevecs>>(cpus, Cpus);
-    }
+    public static void Setup() =>
+        BookScene.Begin<Books<TicketLock, OneBook, TSwitch, TDestroy, Pagevecs>>(Cpus, flavour: TFlavour.N == 0 ? RcuFlavour.Qsbr : RcuFlavour.Membarrier);
 
     public static void Body(int cpu)
     {
-        Work(cpu, cpus[cpu]);
-        Rcu.CpuOffline(cpus[cpu]);
+        Work(cpu, BookScene.Cpus[cpu]);
+        Rcu.CpuOffline(BookScene.Cpus[cpu]);
     }
 
     private static void Work(int cpu, in ThisCpu self)
     {
-        Page* page = books.Page;
+        Page* page = BookScene.Books.Page;
         if (!Books<TicketLock, OneBook, TSwitch, TDestroy, Pagevecs>.Isolate<OwnerWord>(self, page)) return;
         if (cpu == 0)
         {
-            var move = new StoreOwner { To = books.Group(1) };
+            var move = new StoreOwner { To = BookScene.Books.Group(1) };
             Books<TicketLock, OneBook, TSwitch, TDestroy, Pagevecs>.SwitchIsolated<OwnerWord, StoreOwner>(self, page, ref move);
         }
         Books<TicketLock, OneBook, TSwitch, TDestroy, Pagevecs>.Putback<OwnerWord>(self, &page, 1);
         PageOps.PutAndTest(page);
         if (cpu != 0) return;
-        Book* book = (Book*)((byte*)Memcg.OnNode(books.Group(0), 0) + MemcgNode.LruSlot);
+        Book* book = (Book*)((byte*)Memcg.OnNode(BookScene.Books.Group(0), 0) + MemcgNode.LruSlot);
         // D3: a catcher has not counted its page off yet; the group would ask again. Without the lock, which would be the wait of D2.
         if (AtomicLong.Load(&book->Isolated) != 0) return;
         Rcu.Synchronize(self);
@@ -163,28 +167,21 @@ internal readonly unsafe struct DestroyAgainstCatch<TSwitch, TDestroy, TCatchers
 /// <summary>G3: all lists go to the parent in one step, whoever has a page isolated; catchers found the child's lock just before.</summary>
 internal readonly unsafe struct SpliceAgainstCatch<TFind, TCatchers> : ICase where TFind : struct, ILruvecFind where TCatchers : struct, ISize
 {
-    private static SimulatedCpus cpus;
-    private static SimulatedBooks books;
-
     public static int Cpus => 1 + TCatchers.N;
 
-    public static void Setup()
-    {
-        cpus = SimulatedCpus.New(Cpus, RcuFlavour.Membarrier);
-        books = SimulatedBooks.New<Lruvecs<TicketLock, TFind>>(cpus, Cpus);
-    }
+    public static void Setup() => BookScene.Begin<Lruvecs<TicketLock, TFind>>(Cpus, flavour: RcuFlavour.Membarrier);
 
     private struct ToParent : ISpliceSwitch
     {
-        public readonly void Run(in ThisCpu cpu, Memcg* child, Memcg* parent, int node) => AtomicLong.Store(&books.Page->Memcg, (long)parent);
+        public readonly void Run(in ThisCpu cpu, Memcg* child, Memcg* parent, int node) => AtomicLong.Store(&BookScene.Books.Page->Memcg, (long)parent);
     }
 
     public static void Body(int cpu)
     {
-        ThisCpu self = cpus[cpu];
-        Page* page = books.Page;
+        ThisCpu self = BookScene.Cpus[cpu];
+        Page* page = BookScene.Books.Page;
         var change = new ToParent();
-        if (cpu == 0) Lruvecs<TicketLock, TFind>.TrySplice(self, books.Group(0), books.Group(1), 0, ref change);
+        if (cpu == 0) Lruvecs<TicketLock, TFind>.TrySplice(self, BookScene.Books.Group(0), BookScene.Books.Group(1), 0, ref change);
         else if (Lruvecs<TicketLock, TFind>.Isolate<OwnerWord>(self, page))
         {
             Lruvecs<TicketLock, TFind>.Putback<OwnerWord>(self, &page, 1);
@@ -194,8 +191,8 @@ internal readonly unsafe struct SpliceAgainstCatch<TFind, TCatchers> : ICase whe
 
     public static void Final()
     {
-        long child = Lruvecs<TicketLock, TFind>.Count(books.Group(0), 0, LruList.InactiveAnon);
-        long parent = Lruvecs<TicketLock, TFind>.Count(books.Group(1), 0, LruList.InactiveAnon);
+        long child = Lruvecs<TicketLock, TFind>.Count(BookScene.Books.Group(0), 0, LruList.InactiveAnon);
+        long parent = Lruvecs<TicketLock, TFind>.Count(BookScene.Books.Group(1), 0, LruList.InactiveAnon);
         if (child != 0 || parent != 1) Bug.Fail("lruvec: pages of the child and of the parent after the splice", child, parent);
     }
 }

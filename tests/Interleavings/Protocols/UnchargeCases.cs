@@ -1,74 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using MemcgNative.Accounting;
 using MemcgNative.Native;
-using Word = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
-        MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
-    MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
-using WordPinned = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
-        MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
-    MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage, MemcgNative.Accounting.NoKmem>;
-using WordClearsAtUnmap = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
-        MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
-    MemcgNative.Tests.Interleavings.BustedAtFinalPut<MemcgNative.Tests.Interleavings.ClearsAtUnmap>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
-using WordPutsFirst = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
-        MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
-    MemcgNative.Tests.Interleavings.BustedAtFinalPut<MemcgNative.Tests.Interleavings.PutsBeforeFlush>, MemcgNative.Accounting.PinPerPage, MemcgNative.Accounting.NoKmem>;
-using WordRecordsNobody = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
-        MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
-    MemcgNative.Tests.Interleavings.BustedAtFinalPut<MemcgNative.Tests.Interleavings.RecordsNobody>, MemcgNative.Accounting.PinPerPage, MemcgNative.Accounting.NoKmem>;
-using Plain = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.PlainFlagArray<MemcgNative.Accounting.Plain317>,
-        MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
-    MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
-using Mailed = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.PlainFlagArray<MemcgNative.Accounting.PlainAsMailed>,
-        MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
-    MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
-using Keeps = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.PlainFlagArray<MemcgNative.Tests.Interleavings.KeepsCharge>,
-        MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
-    MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
-using Early32 = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16,
-        MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
-    MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early32>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
-using Early32Looks = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16,
-        MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
-    MemcgNative.Tests.Interleavings.BustedAtUnmap<MemcgNative.Accounting.Early32, MemcgNative.Tests.Interleavings.LooksThenMarks>, MemcgNative.Accounting.MoveToParent,
-    MemcgNative.Accounting.NoKmem>;
-using Early29 = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16,
-        MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
-    MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early2629>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
-using Early29Guesses = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16,
-        MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
-    MemcgNative.Tests.Interleavings.BustedAtUnmap<MemcgNative.Accounting.Early2629, MemcgNative.Tests.Interleavings.GuessesByMapCount>,
-    MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
-using Early27 = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16,
-        MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
-    MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early2627>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
-using Empty27 = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16,
-        MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
-    MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early2627>, MemcgNative.Accounting.ForceEmpty, MemcgNative.Accounting.NoKmem>;
-using Twin29 = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry40,
-        MemcgNative.Native.BitLock>, MemcgNative.Accounting.TwinLists<MemcgNative.Accounting.Sync, MemcgNative.Native.TestAndSetLock>,
-    MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early2629>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
-using Objects27 = MemcgNative.Accounting.Controller<
-    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.BitSpinlock<MemcgNative.Native.BitLock>,
-        MemcgNative.Accounting.TwinLists<MemcgNative.Accounting.Async, MemcgNative.Native.TestAndSetLock>,
-    MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early2627>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
+using Array16 = MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16, MemcgNative.Native.BitLock>;
+using Counter = MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>;
+using ZoneLock = MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>;
 
 namespace MemcgNative.Tests.Interleavings;
+
+using Word = Controller<Counter, OwnerWord, ZoneLock, AtFinalPut, MoveToParent, NoKmem>;
+using WordPinned = Controller<Counter, OwnerWord, ZoneLock, AtFinalPut, PinPerPage, NoKmem>;
+using WordClearsAtUnmap = Controller<Counter, OwnerWord, ZoneLock, BustedAtFinalPut<ClearsAtUnmap>, MoveToParent, NoKmem>;
+using WordPutsFirst = Controller<Counter, OwnerWord, ZoneLock, BustedAtFinalPut<PutsBeforeFlush>, PinPerPage, NoKmem>;
+using WordRecordsNobody = Controller<Counter, OwnerWord, ZoneLock, BustedAtFinalPut<RecordsNobody>, PinPerPage, NoKmem>;
+using Plain = Controller<Counter, PlainFlagArray<Plain317>, ZoneLock, AtFinalPut, MoveToParent, NoKmem>;
+using Mailed = Controller<Counter, PlainFlagArray<PlainAsMailed>, ZoneLock, AtFinalPut, MoveToParent, NoKmem>;
+using Keeps = Controller<Counter, PlainFlagArray<KeepsCharge>, ZoneLock, AtFinalPut, MoveToParent, NoKmem>;
+using Early32 = Controller<Counter, Array16, ZoneLock, AtUnmap<MemcgNative.Accounting.Early32>, MoveToParent, NoKmem>;
+using Early32Looks = Controller<Counter, Array16, ZoneLock, BustedAtUnmap<MemcgNative.Accounting.Early32, LooksThenMarks>, MoveToParent, NoKmem>;
+using Early29 = Controller<Counter, Array16, ZoneLock, AtUnmap<Early2629>, MoveToParent, NoKmem>;
+using Early29Guesses = Controller<Counter, Array16, ZoneLock, BustedAtUnmap<Early2629, GuessesByMapCount>, MoveToParent, NoKmem>;
+using Early27 = Controller<Counter, Array16, ZoneLock, AtUnmap<Early2627>, MoveToParent, NoKmem>;
+using Empty27 = Controller<Counter, Array16, ZoneLock, AtUnmap<Early2627>, ForceEmpty, NoKmem>;
+using Twin29 = Controller<Counter, FlagArray<PageCgroupEntry40, BitLock>, TwinLists<Sync, TestAndSetLock>, AtUnmap<Early2629>, MoveToParent, NoKmem>;
+using Objects27 = Controller<Counter, BitSpinlock<BitLock>, TwinLists<Async, TestAndSetLock>, AtUnmap<Early2627>, MoveToParent, NoKmem>;
 
 /// <summary>System C: when a page stops being charged. Shipped answers exhausted, twins found.</summary>
 internal static class UnchargeCases

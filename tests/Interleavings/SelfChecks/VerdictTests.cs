@@ -94,10 +94,9 @@ public class VerdictTests(ITestOutputHelper output)
         Assert.Equal(Verdict.Deadlock, Explorer.Explore(Of<TwoOrders>(), new ExploreOptions { Search = Search.Dfs, Preemptions = 1 }).Verdict);
     }
 
-    [Fact]
-    public void A_schedule_survives_being_written_and_read()
+    [Theory, InlineData("mn1:B1/rfc-2012-books,lru.switch=W0/1s1c:TSO:0x8,1x5,i0,d1x2,0"), InlineData("mn1:B8/relock/1d1r:TSO+membarrier:0x8,d0,1")]
+    public void A_schedule_survives_being_written_and_read(string text)
     {
-        const string text = "mn1:B1/rfc-2012-books,lru.switch=W0/1s1c:TSO:0x8,1x5,i0,d1x2,0";
         Assert.True(Schedule.TryParse(text, out Schedule? s, out _));
         Assert.Equal(text, s!.ToString());
     }

@@ -96,6 +96,12 @@ internal sealed class BooksMaker(Model model) : IControllerUser<TortureType>
     public TortureType Use<TC>() where TC : struct, IMemoryController => new BooksTorture<TC>(model.ToString());
 }
 
+/// <summary>Makes the type of the last page of a model.</summary>
+internal sealed class LastPageMaker(Model model) : IControllerUser<TortureType>
+{
+    public TortureType Use<TC>() where TC : struct, IMemoryController => new LastPageTorture<TC>(model.ToString());
+}
+
 /// <summary>Makes the kmem type of a model.</summary>
 internal sealed class KmemMaker(Model model) : IControllerUser<TortureType>
 {

@@ -23,6 +23,7 @@ internal static class TypeList
         ("slab", 2, _ => new SlabTorture()),
         ("counters", 3, i => Matrix.Bind(Models.At(i), new CounterMaker(Models.At(i)))),
         ("books", 3, i => Matrix.Bind(Models.At(Models.OfLists, i), new BooksMaker(Models.At(Models.OfLists, i)))),
+        ("books.last-page", 1, i => Matrix.Bind(Models.At(Models.OfLists, i), new LastPageMaker(Models.At(Models.OfLists, i)))),
         ("kmem", 4, i => Matrix.Bind(Models.At(Models.OfKmem, i), new KmemMaker(Models.At(Models.OfKmem, i)))),
         ("accounting", 8, i => Matrix.Bind(Models.At(i), new AccountingMaker(Models.At(i)))),
     ];
@@ -56,6 +57,8 @@ internal static class TypeList
         Bad("busted.books-W0", n => OnePage<OneBook, W0>("B1", n)),
         Bad("busted.books-W2-nofence", n => OnePage<OneBook, W2NoFence>("B2", n)),
         Bad("busted.books-W3", n => OnePage<SlowLook, W3>("ABA", n)),
+        Bad("busted.books-destroy", n => new LastPageTorture<Controller<PageCounter<PageCounter40>, OwnerWord,
+            Books<SlowToLetGo, OneBook, W3, RcuOnly, Pagevecs>, AtFinalPut, PinPerPage, NoKmem>>("B3", n)),
         Bad("busted.kmem-unpinned", n => new KmemTorture<Controller<ResCounter<ResCounter56, TicketLock>, FlagArray<PageCgroupEntry16, BitLock>, ZoneLruLock<TicketLock>,
             AtUnmap<Early32>, MoveToParent, PerGroupCaches<PinAsIn314>>>("D14", n)),
         Bad("busted.kmem-keeps-owner", n =>

@@ -96,13 +96,19 @@ public unsafe struct Book
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void MarkIsolated(Book* book, Page* page) => GuardedPtr<ListHead>.Set(&page->Lru.Prev, (ListHead*)book);
 
-    /// <summary>The book that counts page as isolated, or null; the mark is taken off.</summary>
+    /// <summary>The book that counts page as isolated, or null. The caller is the isolator.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Book* UnmarkIsolated(Page* page)
+    public static Book* CountedBy(Page* page)
     {
         ListHead* prev = GuardedPtr<ListHead>.Get(&page->Lru.Prev);
-        if (GuardedPtr<ListHead>.Get(&page->Lru.Next) != IntrusiveList.Poison || prev == IntrusiveList.Poison) return null;
-        GuardedPtr<ListHead>.Set(&page->Lru.Prev, IntrusiveList.Poison);
-        return (Book*)prev;
+        return GuardedPtr<ListHead>.Get(&page->Lru.Next) == IntrusiveList.Poison && prev != IntrusiveList.Poison ? (Book*)prev : null;
+    }
+
+    /// <summary>The same; the mark is taken off.</summary>
+    public static Book* UnmarkIsolated(Page* page)
+    {
+        Book* book = CountedBy(page);
+        if (book != null) GuardedPtr<ListHead>.Set(&page->Lru.Prev, IntrusiveList.Poison);
+        return book;
     }
 }

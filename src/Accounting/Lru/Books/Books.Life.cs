@@ -83,6 +83,7 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
 
     private static bool IsEmpty(in ThisCpu cpu, Book* book)
     {
+        if (!TDestroy.LooksUnderLock) return Book.IsEmpty(book);
         Machine.IrqOff();
         TLock.Acquire(cpu, &book->Lock);
         bool empty = Book.IsEmpty(book);

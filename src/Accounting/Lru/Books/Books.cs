@@ -126,6 +126,7 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
     private static void Leave(in ThisCpu cpu, Book* book, long pages)
     {
         Guarded<long>.Set(&book->Pages, Guarded<long>.Get(&book->Pages) + pages);
+        if (DebugVm.On && Book.StateOf(book) == BookState.Dead) Bug.Fail("book: freed under its lock's holder (book)", (long)book); // B3
         LruLock<TLock>.Release(cpu, &book->Lock, &book->Waits);
         Machine.IrqOn();
     }
@@ -134,7 +135,7 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
     [MethodImpl(Inline)]
     private static void Assert<TPc>(in ThisCpu cpu, Book* book, Page* page) where TPc : struct, IPageCgroupDesign
     {
-        if (!Holds<TPc>(cpu, book, page)) Bug.Fail("book: list work under the lock of another book (page, book)", (long)page, (long)book);
+        if (DebugVm.On && !Holds<TPc>(cpu, book, page)) Bug.Fail("book: list work under the lock of another book (page, book)", (long)page, (long)book);
     }
 
     [MethodImpl(Inline)]
@@ -143,15 +144,15 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
         Assert<TPc>(cpu, book, page);
         long flags = AtomicLong.Load(&page->Flags);
         if ((flags & PageFlags.Lru) != 0) Bug.Fail("lru: page added twice (page, flags)", (long)page, flags);
+        PageOps.Set(page, PageFlags.Lru); // first, as 5.11: before the list's stores, which a locked operation would wait for; whoever sees the bit takes the lock
         Lruvec.Add(&book->Vec, page, Lruvec.ListOf(flags));
-        PageOps.Set(page, PageFlags.Lru); // last: a set bit proves that link and list agree now (L3)
     }
 
     [MethodImpl(Inline)]
-    private static void Unlink<TPc>(in ThisCpu cpu, Book* book, Page* page, long flags) where TPc : struct, IPageCgroupDesign
+    private static void Unlink<TPc>(in ThisCpu cpu, Book* book, Page* page, LruList list) where TPc : struct, IPageCgroupDesign
     {
         Assert<TPc>(cpu, book, page);
-        Lruvec.Delete(&book->Vec, page, Lruvec.ListOf(flags));
+        Lruvec.Delete(&book->Vec, page, list);
     }
 
     /// <inheritdoc/>
@@ -165,24 +166,35 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
     /// <inheritdoc/>
     public static void Delete<TPc>(in ThisCpu cpu, Page** pages, int n) where TPc : struct, IPageCgroupDesign
     {
-        var done = new Returned();
-        for (int i = 0; i < n; i++)
-            if (!PageOps.Test(pages[i], PageFlags.Lru)) done.Add(cpu, Book.UnmarkIsolated(pages[i])); // isolated and freed without a putback
-        done.Flush(cpu);
         var hold = new Hold();
+        var done = new Returned();
         for (int i = 0; i < n; i++)
         {
             Page* page = pages[i];
             // Nobody can isolate a page without references, so the bit does not go while we wait for the lock; it may come (a pending page).
-            if (!PageOps.Test(page, PageFlags.Lru) && !TInbox.PerBook) continue;
-            Book* book = hold.Relock<TPc>(cpu, page);
-            if (TInbox.PerBook && !PageOps.Test(page, PageFlags.Lru)) CommitPending<TPc>(cpu, book);
-            long flags = AtomicLong.Load(&page->Flags);
-            if ((flags & PageFlags.Lru) == 0) continue;
-            Unlink<TPc>(cpu, book, page, flags);
-            PageOps.ClearExclusive(page, PageFlags.Lru | PageFlags.Active | PageFlags.Unevictable);
+            if (PageOps.Test(page, PageFlags.Lru) || TInbox.PerBook)
+            {
+                Book* book = hold.Relock<TPc>(cpu, page);
+                if (TInbox.PerBook && !PageOps.Test(page, PageFlags.Lru)) CommitPending<TPc>(cpu, book);
+                long flags = AtomicLong.Load(&page->Flags);
+                if ((flags & PageFlags.Lru) != 0)
+                {
+                    Unlink<TPc>(cpu, book, page, Lruvec.ListOf(flags));
+                    PageOps.ClearExclusive(page, PageFlags.Lru | PageFlags.Active | PageFlags.Unevictable);
+                    continue;
+                }
+            }
+            // Isolated and freed without a putback, or never listed. Not before the chain was committed: until then a pending page's node is the chain's.
+            Book* counted = Book.UnmarkIsolated(page);
+            if (done.IsOther(counted))
+            {
+                hold.Unlock(cpu);
+                done.Flush(cpu);
+            }
+            done.Add(cpu, counted);
         }
         hold.Unlock(cpu);
+        done.Flush(cpu);
     }
 
     /// <inheritdoc/>
@@ -209,8 +221,8 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
             mine = win || (PageOps.Test(page, PageFlags.Lru) && ((TSwitch.Catcher & CatchRule.VerifyLast) == 0 || Holds<TPc>(cpu, book, page)));
             if (mine)
             {
-                Unlink<TPc>(cpu, book, page, AtomicLong.Load(&page->Flags));
                 if (!win) PageOps.Clear(page, PageFlags.Lru);
+                Unlink<TPc>(cpu, book, page, Lruvec.ListOf(AtomicLong.Load(&page->Flags)));
                 Book.MarkIsolated(book, page);
                 CountIsolated(cpu, book, 1);
             }
@@ -252,32 +264,45 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
             n++;
         }
 
+        /// <summary>Would adding a page of counted end a run?</summary>
+        [MethodImpl(Inline)]
+        public readonly bool IsOther(Book* counted) => n != 0 && counted != book && counted != null;
+
+        [MethodImpl(Inline)] // a call with this would keep both fields in memory
         public void Flush(in ThisCpu cpu)
         {
-            if (n == 0) return;
+            if (n != 0) CountOff(cpu, book, n);
+            n = 0;
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static void CountOff(in ThisCpu cpu, Book* book, int n)
+        {
             Memcg* owner = Book.OwnerOf(book);
             long left = AtomicLong.AddReturn(&book->Isolated, -n); // the book is not touched after this
             if (left < 0) Bug.Fail("book: fewer pages isolated than come back (book, count)", (long)book, left);
             if (TDestroy.PinsIsolated) Css.PutMany(cpu, &owner->Css, n); // got by CountIsolated
-            n = 0;
         }
     }
 
     /// <inheritdoc/>
     public static void Putback<TPc>(in ThisCpu cpu, Page** pages, int n) where TPc : struct, IPageCgroupDesign
     {
-        if (n > Reclaim.Batch) Bug.Fail("book: more pages put back than a batch has", n);
-        Book** counted = stackalloc Book*[Reclaim.Batch];
         var hold = new Hold();
+        var done = new Returned();
         for (int i = 0; i < n; i++)
         {
-            Book* book = hold.Relock<TPc>(cpu, pages[i]); // for every page: a swap-in may have charged it (B4)
-            counted[i] = Book.UnmarkIsolated(pages[i]);
-            Link<TPc>(cpu, book, pages[i]);
+            Page* page = pages[i];
+            Book* counted = Book.CountedBy(page); // the link overwrites the mark
+            if (done.IsOther(counted)) // another book's run begins: count off the last one's, which is linked by now (B10)
+            {
+                hold.Unlock(cpu);
+                done.Flush(cpu);
+            }
+            Link<TPc>(cpu, hold.Relock<TPc>(cpu, page), page); // for every page: a swap-in may have charged it (B4)
+            done.Add(cpu, counted);
         }
         hold.Unlock(cpu);
-        var done = new Returned();
-        for (int i = 0; i < n; i++) done.Add(cpu, counted[i]); // after the link: in between the book must not look empty (B10)
         done.Flush(cpu);
     }
 
@@ -315,8 +340,8 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
                 IntrusiveList.Move(head, &page->Lru);
                 continue;
             }
-            Unlink<TPc>(cpu, book, page, AtomicLong.Load(&page->Flags));
             if (TSwitch.Catcher != CatchRule.WinBit) PageOps.Clear(page, PageFlags.Lru);
+            Unlink<TPc>(cpu, book, page, list);
             Book.MarkIsolated(book, page);
             pages[taken++] = page;
         }
@@ -348,12 +373,12 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
                 && ((TSwitch.Catcher & CatchRule.VerifyLast) == 0 || Holds<TPc>(cpu, book, page));
             if (here)
             {
-                Unlink<TPc>(cpu, book, page, flags);
+                if (set != 0 && !win) PageOps.Set(page, set);
+                Unlink<TPc>(cpu, book, page, Lruvec.ListOf(flags));
                 if (tail) Lruvec.AddTail(&book->Vec, page, Lruvec.ListOf(flags | set));
                 else Lruvec.Add(&book->Vec, page, Lruvec.ListOf(flags | set));
             }
-            long bits = (here ? set : 0) | (win ? PageFlags.Lru : 0);
-            if (bits != 0) PageOps.Set(page, bits);
+            if (win) PageOps.Set(page, PageFlags.Lru | (here ? set : 0));
         }
         hold.Unlock(cpu);
     }
@@ -380,7 +405,7 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
         bool listed = (flags & PageFlags.Lru) != 0;
         if (listed)
         {
-            Unlink<TPc>(cpu, book, page, flags);
+            Unlink<TPc>(cpu, book, page, Lruvec.ListOf(flags));
             PageOps.Clear(page, PageFlags.Lru);
         }
         change.Run(cpu, page);

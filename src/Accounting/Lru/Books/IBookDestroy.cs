@@ -7,6 +7,10 @@ namespace MemcgNative.Accounting;
 // When may a book go? D1: off the zone's list, then a grace period, because catchers find it inside RCU. D2: a catcher that found the book
 // right has left RCU and still holds its lock, which a grace period does not wait for. D3: pages of the group keep it alive by their charge;
 // pages that are isolated without one (their link outlives their charge, T2) do not (B10).
+//
+// Where D2 is done. The callback's wait is the third of its kind: W1, W2 and W4 wait for the old lock when the last page leaves, and the look
+// at emptiness is taken under the lock. After either, nobody can hold the lock outside RCU: a catcher that gets it finds that no page
+// names the book. So B3 needs a switch without a wait, a look without the lock and a free without a wait, all three (busted.books-destroy).
 
 /// <summary>How a group's books end.</summary>
 public unsafe interface IBookDestroy
@@ -17,6 +21,8 @@ public unsafe interface IBookDestroy
     static abstract bool PinsIsolated { get; }
     /// <summary>Is a book's memory given away, so that its next life begins from nothing?</summary>
     static abstract bool Frees { get; }
+    /// <summary>Is the look at emptiness taken under the book's lock? It waits for a holder like the free does.</summary>
+    static virtual bool LooksUnderLock => true;
     /// <summary>A grace period after the unlinking.</summary>
     static abstract void Free<TLock>(Book* book) where TLock : struct, ILockKind;
 }
@@ -80,7 +86,7 @@ public readonly unsafe struct Recycle : IBookDestroy
     public static void Free<TLock>(Book* book) where TLock : struct, ILockKind => AtomicInt.Store(&book->State, (int)BookState.Idle);
 }
 
-/// <summary>A grace period and no wait for the lock: the holder's release writes into freed memory (B3). For the explorer.</summary>
+/// <summary>A grace period and no wait for the lock, nowhere: the holder's release writes into freed memory (B3). For the explorer and the torture.</summary>
 public readonly unsafe struct RcuOnly : IBookDestroy
 {
     /// <inheritdoc/>
@@ -90,7 +96,9 @@ public readonly unsafe struct RcuOnly : IBookDestroy
     /// <inheritdoc/>
     public static bool Frees => true;
     /// <inheritdoc/>
-    public static void Free<TLock>(Book* book) where TLock : struct, ILockKind 
+    public static bool LooksUnderLock => false;
+    /// <inheritdoc/>
+    public static void Free<TLock>(Book* book) where TLock : struct, ILockKind
     {
         AtomicInt.Store(&book->State, (int)BookState.Dead);
         Machine.Fence(); // the marks are in memory before the book is somebody else's
