@@ -143,7 +143,9 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
         return move.Done;
     }
     /// <inheritdoc/>
-    public static void SetMigrating(in ThisCpu cpu, Page* page, bool migrating) => TPageCgroup.SetMigrating(cpu, page, migrating);
+    public static bool TryMarkMigrating(in ThisCpu cpu, Page* page, out Memcg* owner) => TPageCgroup.TryMarkMigrating(cpu, page, out owner);
+    /// <inheritdoc/>
+    public static void ClearMigrating(in ThisCpu cpu, Page* page) => TPageCgroup.ClearMigrating(cpu, page);
     /// <inheritdoc/>
     public static bool ChargesInsertedPages => TPageCgroup.ChargesInsertedPages;
 

@@ -125,8 +125,10 @@ public unsafe interface IMemoryController
     static abstract bool ReleaseMemsw(in ThisCpu cpu, Page* page, out Memcg* owner, out ClearedCharge charge);
     /// <summary>An isolated, locked page changes hands; to is null for nobody. Counters and statistics are the caller's.</summary>
     static abstract bool MoveAccount(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, out ClearedCharge charge);
-    /// <summary>The mark that keeps an unmapped page charged while it migrates.</summary>
-    static abstract void SetMigrating(in ThisCpu cpu, Page* page, bool migrating);
+    /// <inheritdoc cref="IPageCgroupDesign.TryMarkMigrating"/>
+    static abstract bool TryMarkMigrating(in ThisCpu cpu, Page* page, out Memcg* owner);
+    /// <inheritdoc cref="IPageCgroupDesign.ClearMigrating"/>
+    static abstract void ClearMigrating(in ThisCpu cpu, Page* page);
     /// <summary>Are device pages charged when they are inserted?</summary>
     static abstract bool ChargesInsertedPages { get; }
 

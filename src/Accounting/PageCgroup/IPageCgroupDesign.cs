@@ -74,8 +74,19 @@ public unsafe partial interface IPageCgroupDesign
         return to == null || TSelf.Commit<TLru>(cpu, page, to, anon);
     }
 
-    /// <summary>Sets or clears the mark that keeps an unmapped page charged while it migrates (PCG_MIGRATION). Answers that uncharge at the final put need none.</summary>
-    static virtual void SetMigrating(in ThisCpu cpu, Page* page, bool migrating) { }
+    /// <summary>
+    /// Sets the mark that keeps an unmapped page charged while it migrates (PCG_MIGRATION). False when nobody pays for the page: an anonymous page may
+    /// be unmapped, and uncharged, by whoever does not hold its lock. Answers that uncharge at the final put need no mark.
+    /// </summary>
+    static virtual bool TryMarkMigrating(in ThisCpu cpu, Page* page, out Memcg* owner)
+    {
+        Bug.Fail("page_cgroup: no place for a mark (page); Eras.WhyNot should have refused this model", (long)page);
+        owner = null;
+        return false;
+    }
+
+    /// <summary>Clears the mark.</summary>
+    static virtual void ClearMigrating(in ThisCpu cpu, Page* page) { }
 
     /// <summary>Is a device page that a driver inserts charged? 2.6.25 to 2.6.27 did; the 2008 series leaves it out.</summary>
     static virtual bool ChargesInsertedPages => false;

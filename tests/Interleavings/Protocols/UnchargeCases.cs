@@ -37,6 +37,11 @@ using Early32 = MemcgNative.Accounting.Controller<
     MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16,
         MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
     MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early32>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
+using Early32Looks = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16,
+        MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
+    MemcgNative.Tests.Interleavings.BustedAtUnmap<MemcgNative.Accounting.Early32, MemcgNative.Tests.Interleavings.LooksThenMarks>, MemcgNative.Accounting.MoveToParent,
+    MemcgNative.Accounting.NoKmem>;
 using Early29 = MemcgNative.Accounting.Controller<
     MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16,
         MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
@@ -44,7 +49,7 @@ using Early29 = MemcgNative.Accounting.Controller<
 using Early29Guesses = MemcgNative.Accounting.Controller<
     MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16,
         MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
-    MemcgNative.Tests.Interleavings.GuessesByMapCount, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
+    MemcgNative.Tests.Interleavings.BustedAtUnmap<MemcgNative.Accounting.Early2629, MemcgNative.Tests.Interleavings.GuessesByMapCount>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
 using Early27 = MemcgNative.Accounting.Controller<
     MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16,
         MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
@@ -82,6 +87,10 @@ internal static class UnchargeCases
         Shipped<Plain, MigrateAgainstPut>("C1", "PlainFlagArray,AtFinalPut", "1m1p"),
         Shipped<Word, MigrateAgainstPut>("C1", "OwnerWord,AtFinalPut", "1m1p"),
         Busted<Early27, MigrateAgainstPut>("C1", "AtUnmap27", "1m1p", "as 2.6.27 was: the era keeps it"),
+        Shipped<Early32, MigrateAgainstUnmap>("C1", "FlagArray16,AtUnmap32", "1m1u"),
+        Shipped<Early29, MigrateAgainstUnmap>("C1", "FlagArray16,AtUnmap29", "1m1u"),
+        Shipped<Word, MigrateAgainstUnmap>("C1", "OwnerWord,AtFinalPut", "1m1u"),
+        Busted<Early32Looks, MigrateAgainstUnmap>("C1", "busted-look-then-mark", "1m1u"),
         Shipped<Early29, ReclaimAgainst<N1>>("C2", "FlagArray16,AtUnmap29", "1z1r"),
         Shipped<Plain, ReclaimAgainst<N1>>("C2", "PlainFlagArray,AtFinalPut", "1z1r"),
         Shipped<Word, ReclaimAgainst<N1>>("C2", "OwnerWord,AtFinalPut", "1z1r"),
@@ -111,6 +120,8 @@ internal static class UnchargeCases
         Shipped<Early32, StatAgainstMove<WaitsForReaders>>("C15", "FlagArray16,AtUnmap32", "1m1s"),
         Shipped<Word, StatAgainstMove<WaitsForReaders>>("C15", "OwnerWord,AtFinalPut", "1m1s"),
         Busted<Word, StatAgainstMove<DoesNotWaitForReaders>>("C15", "busted-no-grace-period", "1m1s"),
+        Busted<Word, StatAgainstMove<EndsAtOnce>>("C15", "busted-no-grace-period-after", "1m1s", "as Linux 2.6.39 to 6.10: mem_cgroup_end_move lowers the mark at once"),
+        Busted<Word, StatAgainstMove<OwnerFirst>>("C15", "busted-owner-before-statistics", "1m1s"),
         Shipped<Plain, MigrateAgainstReplace<AcceptsNoOwner>>("C16", "PlainFlagArray,AtFinalPut", "1r1m"),
         Shipped<Word, MigrateAgainstReplace<AcceptsNoOwner>>("C16", "OwnerWord,AtFinalPut", "1r1m"),
         Busted<Word, MigrateAgainstReplace<InsistsOnOwner>>("C16", "busted-insists-on-an-owner", "1r1m"),
