@@ -235,7 +235,7 @@ public static class Eras
             _ when uncharge == "AtUnmap32" && made => $"uncharge={uncharge} needs page_cgroup=FlagArray16 or FlagArray40, because a page is marked while it migrates; "
                 + $"{pc} has no place for the mark. Choose uncharge=AtUnmap29",
             _ when made && kmem != "None" => $"kmem={kmem} needs a page_cgroup that leaves the words of kernel pages alone, because kmem keeps their owners there; {pc} keeps "
-                + "its lock and its object in every page's word, and no kernel had both. Choose kmem=None",
+                + "its object in every page's word, and no kernel had both. Choose kmem=None",
             _ when early && array && residents == "PinPerPage" => $"uncharge={uncharge} needs residents=MoveToParent or ForceEmpty, because an uncharged page stays "
                 + "on its group's list and pins nothing; only they wait until the lists are empty",
             "ObjcgWord" when kmem != "ObjCgroupPerNode" => $"page_cgroup={pc} needs kmem=ObjCgroupPerNode, because pages name its objcgs; {kmem} has none per node",

@@ -28,7 +28,7 @@ public interface IEarlyForm
     static abstract string Name { get; }
     /// <summary>An unmapped page in the swap cache stays charged until it leaves (2.6.29), so that the memsw part can follow the entry.</summary>
     static abstract bool DefersSwapCache { get; }
-    /// <summary>The copy is charged in full beside the original (up to 3.1); else it is committed without touching the counters, and the original is marked (3.2).</summary>
+    /// <summary>The copy is charged in full beside the original (up to 3.1); else it is committed without touching the counters, and the original is marked.</summary>
     static abstract bool MigrationCharges { get; }
     /// <summary>Uncharges of one group between begin and end are subtracted in one go (2.6.33).</summary>
     static abstract bool Batches { get; }
@@ -66,7 +66,10 @@ public readonly struct Early2629 : IEarlyForm
     public static bool CountsPageState => false;
 }
 
-/// <summary>3.2 to 3.16: task batch, migration without a second charge.</summary>
+/// <summary>
+/// 3.2 to 3.16: task batch, migration without a second charge. Linux 2.6.35 to 3.5 marked the page and charged the copy in full as well; 0030f535a5cf (3.6)
+/// left the second charge out. There is no form in between here: era 3.3 migrates as 3.6 does.
+/// </summary>
 public readonly struct Early32 : IEarlyForm
 {
     /// <inheritdoc/>

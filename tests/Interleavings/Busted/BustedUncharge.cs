@@ -215,7 +215,8 @@ internal readonly unsafe struct RecordsNobody : IFinalPutDefect
 /// <summary>One verb of early uncharge that differs; the defaults are what ships.</summary>
 internal unsafe interface IUnmapDefect
 {
-    static virtual void OnSwapCacheDeleted<TC, TForm>(in ThisCpu cpu, Page* page, SwapEntry entry, bool swapOut) where TC : struct, IMemoryController where TForm : struct, IEarlyForm =>
+    static virtual void OnSwapCacheDeleted<TC, TForm>(in ThisCpu cpu, Page* page, SwapEntry entry, bool swapOut)
+        where TC : struct, IMemoryController where TForm : struct, IEarlyForm =>
         AtUnmap<TForm>.OnSwapCacheDeleted<TC>(cpu, page, entry, swapOut);
     static virtual bool OnMigratePrepare<TC, TForm>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController where TForm : struct, IEarlyForm =>
         AtUnmap<TForm>.OnMigratePrepare<TC>(cpu, old, page);
@@ -224,7 +225,8 @@ internal unsafe interface IUnmapDefect
 /// <summary>C2: which way a page leaves the swap cache is guessed from whether it is mapped: what nobody maps is taken for unused.</summary>
 internal readonly unsafe struct GuessesByMapCount : IUnmapDefect
 {
-    public static void OnSwapCacheDeleted<TC, TForm>(in ThisCpu cpu, Page* page, SwapEntry entry, bool swapOut) where TC : struct, IMemoryController where TForm : struct, IEarlyForm =>
+    public static void OnSwapCacheDeleted<TC, TForm>(in ThisCpu cpu, Page* page, SwapEntry entry, bool swapOut)
+        where TC : struct, IMemoryController where TForm : struct, IEarlyForm =>
         AtUnmap<TForm>.OnSwapCacheDeleted<TC>(cpu, page, entry, AtomicInt.Load(&page->MapCount) != 0);
 }
 

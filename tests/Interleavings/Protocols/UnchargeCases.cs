@@ -49,7 +49,8 @@ using Early29 = MemcgNative.Accounting.Controller<
 using Early29Guesses = MemcgNative.Accounting.Controller<
     MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16,
         MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
-    MemcgNative.Tests.Interleavings.BustedAtUnmap<MemcgNative.Accounting.Early2629, MemcgNative.Tests.Interleavings.GuessesByMapCount>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
+    MemcgNative.Tests.Interleavings.BustedAtUnmap<MemcgNative.Accounting.Early2629, MemcgNative.Tests.Interleavings.GuessesByMapCount>,
+    MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
 using Early27 = MemcgNative.Accounting.Controller<
     MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16,
         MemcgNative.Native.BitLock>, MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>,
@@ -96,6 +97,8 @@ internal static class UnchargeCases
         Shipped<Word, ReclaimAgainst<N1>>("C2", "OwnerWord,AtFinalPut", "1z1r"),
         Shipped<Early29, ReclaimAgainst<N0>>("C2", "FlagArray16,AtUnmap29", "1g1r"),
         Shipped<Word, ReclaimAgainst<N0>>("C2", "OwnerWord,AtFinalPut", "1g1r"),
+        Shipped<Early32, MigrateAgainstTouch>("C2", "FlagArray16,AtUnmap32", "1m1t"),
+        Shipped<Word, MigrateAgainstTouch>("C2", "OwnerWord,AtFinalPut", "1m1t"),
         Busted<Early29Guesses, ReclaimAgainst<N0>>("C2", "busted-guess-by-mapcount", "1g1r"),
         Shipped<Word, UnchargeInIrq>("C4", "OwnerWord,AtFinalPut", "1 irq"),
         Shipped<Plain, UnchargeInIrq>("C4", "PlainFlagArray,AtFinalPut", "1 irq"),
