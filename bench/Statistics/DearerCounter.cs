@@ -35,6 +35,8 @@ internal readonly unsafe struct DearerCounter : ICounterDesign
         PageCounter<PageCounter40>.Cancel<TPin>(cpu, memcg, pages);
     public static void Uncharge<TPin>(in ThisCpu cpu, Memcg* memcg, int memory, int memsw) where TPin : struct, IChargePin =>
         PageCounter<PageCounter40>.Uncharge<TPin>(cpu, memcg, memory, memsw);
+    public static void Refill<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin =>
+        PageCounter<PageCounter40>.Refill<TPin>(cpu, memcg, pages);
     public static bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) =>
         PageCounter<PageCounter40>.TryChargeKmem(cpu, memcg, pages, ref refused);
     public static void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages) => PageCounter<PageCounter40>.UnchargeKmem(cpu, memcg, pages);

@@ -48,7 +48,14 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     public static void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages)
     {
         TCounter.UnchargeKmem(cpu, memcg, pages);
-        TCounter.Uncharge<NoPin>(cpu, memcg, pages, pages);
+        // A stock that pins nothing must not remember a group after the drain of its offline, so it gets none of these pages.
+        if (!TKmem.RefillsStock || TResidents.Pins == Pins.Nothing)
+        {
+            TCounter.Uncharge<NoPin>(cpu, memcg, pages, pages);
+            return;
+        }
+        TResidents.OnCounted(cpu, memcg, pages); // DropChargePin put these; put again when the stock is drained
+        TCounter.Refill<TResidents>(cpu, memcg, pages);
     }
     /// <inheritdoc/>
     public static long StockedPages(CpuArea* area, Memcg* memcg) => TCounter.StockedPages(area, memcg);

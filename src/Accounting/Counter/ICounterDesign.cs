@@ -51,6 +51,8 @@ public unsafe interface ICounterDesign
     static abstract void Cancel<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin;
     /// <summary>Takes pages off the counters of memcg and every ancestor.</summary>
     static abstract void Uncharge<TPin>(in ThisCpu cpu, Memcg* memcg, int memory, int memsw) where TPin : struct, IChargePin;
+    /// <summary>refill_stock: counted pages of memcg that nothing uses any more are kept for the next charge on this CPU; without a stock they are uncharged.</summary>
+    static abstract void Refill<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin;
 
     /// <summary>Charges the kmem counter of memcg and every ancestor, or nothing and says who refused. Memory is charged beside it (see Charging.TryChargeKmem).</summary>
     static abstract bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused);

@@ -155,9 +155,9 @@ public unsafe struct Objcg
     /// <summary>Takes whole pages off whoever owns objcg now: its owner of before the switch, which keeps them as residue, or of after (E6).</summary>
     public static void UnchargePages<TC>(in ThisCpu cpu, Objcg* objcg, int pages) where TC : struct, IMemoryController
     {
-        Native.Rcu.ReadLock(in cpu); // a group is recycled a grace period after its last reference: no reference needed to subtract
-        Charging.UnchargeKmem<TC>(in cpu, AtomicPtr<Accounting.Memcg>.Load(&objcg->Memcg), pages);
-        Native.Rcu.ReadUnlock(in cpu);
+        Memcg* memcg = GetOwner(in cpu, objcg); // a reference: the stock may remember it
+        Charging.UnchargeKmem<TC>(in cpu, memcg, pages);
+        Css.Put(in cpu, &memcg->Css); // got by GetOwner
     }
 
     internal static Objcg* OfList(ListHead* node) => (Objcg*)((byte*)node - ListOffset);

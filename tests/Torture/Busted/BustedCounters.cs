@@ -59,6 +59,8 @@ internal readonly unsafe struct BustedCounter<TBug> : ICounterDesign where TBug 
     public static void ChargeForced<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Real.ChargeForced<NoPin>(cpu, memcg, pages);
     public static void Cancel<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Uncharge<TPin>(cpu, memcg, pages, pages);
 
+    public static void Refill<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Uncharge<TPin>(cpu, memcg, pages, pages);
+
     public static void Uncharge<TPin>(in ThisCpu cpu, Memcg* memcg, int memory, int memsw) where TPin : struct, IChargePin
     {
         for (Memcg* at = memcg; at != null; at = Memcg.ParentOf(at))
@@ -108,6 +110,7 @@ internal readonly unsafe struct RemotelyDrained : ICounterDesign
     public static void ChargeForced<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Real.ChargeForced<NoPin>(cpu, memcg, pages);
     public static void Cancel<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Real.Cancel<NoPin>(cpu, memcg, pages);
     public static void Uncharge<TPin>(in ThisCpu cpu, Memcg* memcg, int memory, int memsw) where TPin : struct, IChargePin => Real.Uncharge<NoPin>(cpu, memcg, memory, memsw);
+    public static void Refill<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Real.Refill<NoPin>(cpu, memcg, pages);
 
     public static bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) => Real.TryChargeKmem(cpu, memcg, pages, ref refused);
     public static void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages) => Real.UnchargeKmem(cpu, memcg, pages);
