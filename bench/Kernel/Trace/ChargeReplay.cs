@@ -96,7 +96,7 @@ internal static unsafe class ChargeReplay
         {
             var memcg = (Memcg*)groups[e.Group];
             if (inUse.GetValueOrDefault((nint)memcg) < e.Amount) Charge(memcg, (int)e.Amount);
-            inUse[(nint)memcg] -= e.Amount;
+            inUse[(nint)memcg] = inUse.GetValueOrDefault((nint)memcg) - e.Amount;
             TStock.Refill<LoggedCounter, NoPin>(core.Cpu(e.Cpu), memcg, (int)e.Amount);
         }
 

@@ -28,6 +28,7 @@ internal sealed unsafe class PortReplay<TC> : IDisposable where TC : struct, IMe
     private const long WindowNs = 3_000_000;
     private const int PollEvery = 16;
     private const long MostPages = 1 << 22;
+    private const int MostCaches = 200;
 
     private readonly TraceFile trace;
     private readonly Model model;
@@ -36,6 +37,7 @@ internal sealed unsafe class PortReplay<TC> : IDisposable where TC : struct, IMe
     private readonly Dictionary<long, Payer> payers = [];
     private readonly List<nint> pieces = []; // of each object's pages: slot, or pointer of kernel memory; -1 when refused or freed
     private readonly List<(TraceKind Kind, Payer Payer, int First)> objects = [];
+    private readonly Dictionary<int, nint> caches = []; // by bytes of an object
     private readonly int[] sincePoll;
     private readonly bool kmem;
     private long refused, kernelPages;
@@ -151,11 +153,23 @@ internal sealed unsafe class PortReplay<TC> : IDisposable where TC : struct, IMe
         objects.Add((e.Kind, payer, pieces.Count));
         if (e.Kind == TraceKind.Slab)
         {
-            pieces.Add(kmem ? (nint)KmemObjects.Kmalloc<TC>(core.Cpu(cpu), (int)e.Amount, payer.Memcg, Gfp.Kernel | Gfp.Account) : 0);
+            pieces.Add(kmem ? Object((int)e.Amount, payer, cpu) : 0);
             return;
         }
         if (e.Kind == TraceKind.Kernel) kernelPages += e.Amount;
         for (long i = 0; i < e.Amount; i++) pieces.Add(Page(e.Kind, payer, cpu));
+    }
+
+    /// <summary>An object of a cache of its size, as the kernel has one for each kind; kmalloc's classes would charge up to four times its bytes.</summary>
+    private nint Object(int bytes, Payer payer, int cpu)
+    {
+        if (!caches.TryGetValue(bytes, out nint cache) && bytes <= KmemCache.MaxObjectBytes && caches.Count < MostCaches)
+        {
+            cache = (nint)SlabCaches.Create<TC>(core.Cpu(0), core.Slab!.Name($"replay-{bytes}"), bytes, accounted: true);
+            if (cache != 0) caches[bytes] = cache;
+        }
+        return cache != 0 ? (nint)KmemObjects.Alloc<TC>(core.Cpu(cpu), (SlabCache*)cache, payer.Memcg)
+            : (nint)KmemObjects.Kmalloc<TC>(core.Cpu(cpu), bytes, payer.Memcg, Gfp.Kernel | Gfp.Account);
     }
 
     private nint Page(TraceKind kind, Payer payer, int cpu)

@@ -26,6 +26,9 @@ internal static class ReplayReport
     {
         StockSize port = StockSize.Of(result.Model), kernel = StockSize.Of(StockSize.ReleaseOf(trace.Header.Kernel));
         int groups = Math.Max(1, trace.Events.Count(e => e.Kind == TraceKind.Group));
+        // A cache with a copy for each group is charged by the slab: one that is filling for each size on each CPU.
+        long partFilled = result.Model[Axis.Kmem] is "PerCachePin" or "ReparentCaches" or "ReparentCachesRef" or "ReparentPointerByPage"
+            ? trace.Events.Where(e => e.Kind == TraceKind.Slab).Select(e => e.Amount).Distinct().LongCount() * trace.Header.Cpus * groups : 0;
         var rows = new List<ReplayRow>();
         foreach (ReplayCheckpoint c in result.Checkpoints)
         {
@@ -33,7 +36,8 @@ internal static class ReplayReport
             long vectors = (long)(port.Vector + kernel.Vector) * trace.Header.Cpus;
             long lag = 64L * trace.Header.Cpus;
             long late = trace.Header.Cgroup == "v2" ? lag : 0; // there kernel memory is a statistic, on v1 a counter
-            string lateWords = late == 0 ? "" : $", lag {late}";
+            late += partFilled;
+            string lateWords = late == partFilled ? "" : $", lag {late}";
             void Row(string counter, long theirs, long ours, long tolerance, string why, long named = 0)
             {
                 if (theirs < 0 || ours < 0) return;
@@ -41,11 +45,13 @@ internal static class ReplayReport
                 rows.Add(new ReplayRow(c.TimeNs / 1e9, counter, theirs, ours, tolerance + c.Moving + share, $"{why}, moving {c.Moving}, unattributed 5 % = {share}",
                     trace.Header.Ownerless <= MostUnattributed, named, named == 0 ? null : $"{named} pages are nobody's: {SlabsAlone}"));
             }
+            string slabWords = partFilled > 0 ? $", part-filled slabs {partFilled}" : "";
+            lateWords += slabWords;
             long nobodys = result.Model[Axis.Kmem] == "ReparentCaches" ? c.KernelPages : 0;
             // An era without kernel memory has user pages alone in its counter.
             bool kmem = c.Port.Kmem >= 0 || c.Kernel.Kmem < 0;
             Row(kmem ? "usage" : "usage-kmem", kmem ? c.Kernel.Usage : Math.Max(0, c.Kernel.Usage - c.Kernel.Kmem), c.Port.Usage,
-                stocks + vectors + (kmem ? 0 : late), $"stocks {stocks}, page vectors {vectors}{(kmem ? "" : lateWords)}", nobodys);
+                stocks + vectors + (kmem ? partFilled : late), $"stocks {stocks}, page vectors {vectors}{(kmem ? slabWords : lateWords)}", nobodys);
             Row("kmem", c.Kernel.Kmem, c.Port.Kmem, stocks + late, $"stocks {stocks}{lateWords}", nobodys);
             Row("anon", c.Kernel.Anon, c.Port.Anon, lag + vectors, $"lag {lag}, page vectors {vectors}");
             Row("file", c.Kernel.File, c.Port.File, lag + vectors, $"lag {lag}, page vectors {vectors}");
