@@ -62,6 +62,8 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     /// <inheritdoc/>
     public static bool StockRemembers(CpuArea* area, Memcg* memcg) => TCounter.StockRemembers(area, memcg);
     /// <inheritdoc/>
+    public static string? StockFault(CpuArea* area) => TCounter.StockFault(area);
+    /// <inheritdoc/>
     public static long Usage(Memcg* memcg, CounterKind kind) => TCounter.Usage(memcg, kind);
     /// <inheritdoc/>
     public static long Peak(Memcg* memcg, CounterKind kind) => TCounter.Peak(memcg, kind);

@@ -84,6 +84,8 @@ public unsafe interface IMemoryController
     static abstract long StockedPages(CpuArea* area, Memcg* memcg);
     /// <summary>Does the stock of one CPU remember memcg, with pages or without?</summary>
     static abstract bool StockRemembers(CpuArea* area, Memcg* memcg);
+    /// <summary>What is wrong in the stock of one CPU by itself, or null; at quiescence (I3).</summary>
+    static abstract string? StockFault(CpuArea* area);
     /// <summary>Pages charged now.</summary>
     static abstract long Usage(Memcg* memcg, CounterKind kind);
     /// <summary>Most pages ever seen by a charge; racy (S4).</summary>

@@ -48,7 +48,7 @@ public unsafe struct MemcgTree
     [FieldOffset(168)] public AtomicLong DeadCharged;
     /// <summary>A: pages ever uncharged from them.</summary>
     [FieldOffset(176)] public AtomicLong DeadUncharged;
-    /// <summary>A: groups released while their own counter was not 0.</summary>
+    /// <summary>A: pages that freed groups still counted: charged through them, uncharged through their parent (E6).</summary>
     [FieldOffset(184)] public AtomicLong DeadResidue;
 
     /// <summary>L: css_set_lock: which group a task is in; inside <see cref="Lock"/>. Lists of mem_cgroup_ptr too (2019).</summary>
@@ -68,6 +68,12 @@ public unsafe struct MemcgTree
 
     /// <summary>A: MoverState* of groups whose pages cannot be taken just now; a stack that is taken whole.</summary>
     [FieldOffset(232)] public AtomicPtr<byte> StalledMovers;
+
+    /// <summary>
+    /// A: kernel pages that were charged through the root's counter on behalf of a group below, and freed when they were the root's: nobody
+    /// uncharges them there, so that counter drifts upwards by them (I1b; Linux: obj_cgroup_uncharge_pages skips the root).
+    /// </summary>
+    [FieldOffset(240)] public AtomicLong RootDrift;
 
     /// <summary>I: per node the base of its MemcgNode array; <see cref="MaxNodes"/> entries follow.</summary>
     [FieldOffset(256)] public Guarded<nint> NodeBases;

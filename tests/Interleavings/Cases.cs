@@ -23,6 +23,7 @@ internal static class Cases
         .. UnchargeCases.All,
         .. ZoneCases.All,
         .. KmemRaceCases.All,
+        .. CopyCases.All,
         .. PointerRaceCases.All,
         .. ChargeRaceCases.All,
         .. ListRaceCases.All,

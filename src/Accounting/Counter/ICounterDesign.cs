@@ -65,6 +65,8 @@ public unsafe interface ICounterDesign
     static abstract long StockedPages(CpuArea* area, Memcg* memcg);
     /// <summary>Does one CPU's stock remember memcg, with pages or without? At quiescence.</summary>
     static virtual bool StockRemembers(CpuArea* area, Memcg* memcg) => false;
+    /// <summary>What is wrong in one CPU's stock by itself, or null; at quiescence (I3).</summary>
+    static virtual string? StockFault(CpuArea* area) => null;
 
     /// <summary>Pages charged.</summary>
     static abstract long Usage(Memcg* memcg, CounterKind kind);
@@ -99,6 +101,8 @@ public unsafe interface IStockDesign
     static abstract long StockedPages(CpuArea* area, Memcg* memcg);
     /// <summary>Is memcg in one of this CPU's slots? At quiescence.</summary>
     static abstract bool Remembers(CpuArea* area, Memcg* memcg);
+    /// <summary>As in <see cref="ICounterDesign"/>.</summary>
+    static abstract string? Fault(CpuArea* area);
 }
 
 /// <summary>Pages charged at once, as a type, so that the compiler sees a constant.</summary>

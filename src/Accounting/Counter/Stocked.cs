@@ -88,6 +88,8 @@ public readonly unsafe struct Stocked<TCounter, TStock> : ICounterDesign where T
     private static void DrainOnOwner<TPin>(in ThisCpu cpu, CpuWork* work) where TPin : struct, IChargePin => TStock.Drain<TCounter, TPin>(cpu, null);
 
     /// <inheritdoc/>
+    public static string? StockFault(CpuArea* area) => TStock.Fault(area);
+    /// <inheritdoc/>
     public static bool StockRemembers(CpuArea* area, Memcg* memcg) => TStock.Remembers(area, memcg);
     /// <inheritdoc/>
     public static long StockedPages(CpuArea* area, Memcg* memcg) => TStock.StockedPages(area, memcg);

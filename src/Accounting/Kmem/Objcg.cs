@@ -126,11 +126,15 @@ public unsafe struct Objcg
     {
         LockWord* l = &SlabState.Of(in cpu)->ObjcgLock;
         TestAndSetLock.Acquire(in cpu, l);
+        if (Guarded<int>.Get(&objcg->Listed) == 0) ReleasedOnline(AtomicPtr<Accounting.Memcg>.Load(&objcg->Memcg)); // the active one is on no list
         IntrusiveList.Remove(&objcg->List);
         Guarded<int>.Set(&objcg->Listed, 0);
         TestAndSetLock.Release(in cpu, l);
         FreeRcu(in cpu, objcg);
     }
+
+    /// <summary>Never released online: offline kills the base reference, and nobody else may have put it.</summary>
+    internal static void ReleasedOnline(Memcg* memcg) => Bug.Fail("objcg: released while its group is online, id", Guarded<int>.Get(&memcg->Id));
 
     /// <summary>get_mem_cgroup_from_objcg: the owner with a css reference; put by Css.Put.</summary>
     public static Memcg* GetOwner(in ThisCpu cpu, Objcg* objcg)

@@ -144,7 +144,7 @@ public readonly unsafe struct PerGroupCaches<TOwner> : IKmemDesign where TOwner 
 
     /// <inheritdoc/>
     public static void Count<TC>(in ThisCpu cpu, KmemBooks books) where TC : struct, IMemoryController =>
-        books.CountSlabs(in cpu, &TOwner.OwnerOf, &TOwner.OwnerOf);
+        books.CountSlabs(in cpu, &TOwner.OwnerOf, &TOwner.OwnerOf, handsOver: TOwner.LeavesResidue);
 
     /// <inheritdoc/>
     public static Memcg* OwnerOf(SlabCache* cache) => TOwner.OwnerOf(cache);
