@@ -141,6 +141,9 @@ internal abstract unsafe class Instance : IDisposable
     /// <summary>The groups that workloads have removed and something still holds.</summary>
     protected abstract DyingModel ExplainDying();
 
+    /// <summary>Groups removed and not freed at this moment; what waits for a grace period included.</summary>
+    public abstract int DyingNow { get; }
+
     /// <summary>See <see cref="Close"/>.</summary>
     protected abstract Books CloseBooks(DyingModel dyingGroups);
 }

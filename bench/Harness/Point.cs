@@ -24,6 +24,7 @@ internal sealed unsafe class Point : IDisposable
         Clean = new bool[rounds];
         Whole = new bool[rounds];
         CanaryNs = new float[rounds];
+        Dying = new int[rounds];
         done = new long[threads];
         failed = new long[threads];
         elapsed = new long[threads];
@@ -52,6 +53,17 @@ internal sealed unsafe class Point : IDisposable
 
     /// <summary>The canary of the first thread in each round: how fast the CPU itself was.</summary>
     public float[] CanaryNs { get; }
+
+    /// <summary>Groups of the machine that were removed and not freed after each round; points of one machine see each other's.</summary>
+    public int[] Dying { get; }
+
+    /// <summary>At most so many parts of the rounds done, the most dying groups in each; null: there never were any.</summary>
+    public long[]? DyingOverTime(int parts)
+    {
+        parts = Math.Min(parts, Rounds);
+        long[] most = [.. Enumerable.Range(0, parts).Select(i => (long)Dying[(int)((long)Rounds * i / parts)..(int)((long)Rounds * (i + 1) / parts)].Max())];
+        return most.All(n => n == 0) ? null : most;
+    }
 
     /// <summary>Rounds done.</summary>
     public int Rounds { get; set; }
@@ -117,6 +129,7 @@ internal sealed unsafe class Point : IDisposable
         Whole[round] = true;
         for (int i = 0; i < Threads; i++) Whole[round] &= Lane.States[i].Switches == 0;
         CanaryNs[round] = (float)(Lane.States[0].Canary * ClockCost.NsPerTick);
+        Dying[round] = Lane.Instance.DyingNow;
         Rounds = round + 1;
     }
 

@@ -91,6 +91,7 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
             Placement = PlacementOf(p.Lane.Instance, placedAfter),
             Books = new BooksModel(books.Balanced, books.Before.Charged, books.Before.Uncharged, books.Before.Resident, books.Before.Stocked, books.Before.OnLists,
                 books.DyingGroups, books.Wrong),
+            DyingOverTime = p.DyingOverTime(64),
             Locks = [.. books.Locks.Select(l => new LockModel(l.Name, l.Acquired, l.Contended, l.WaitNs, l.HeldNs == 0 ? null : l.HeldNs, l.Pages, l.Retries))],
             Noise = noise,
         };

@@ -102,6 +102,10 @@ internal sealed record PointModel
     public required IReadOnlyDictionary<string, CounterModel> Counters { get; init; }
     public required PlacementModel Placement { get; init; }
     public required BooksModel Books { get; init; }
+    /// <summary>
+    /// Removed groups that were not freed yet, the most in each of up to 64 equal parts of the rounds; of the machine, whose points see each other's. Null: none ever.
+    /// </summary>
+    public IReadOnlyList<long>? DyingOverTime { get; init; }
     /// <summary>The list locks, the busiest first; of all points of the same model and placement together.</summary>
     public IReadOnlyList<LockModel> Locks { get; init; } = [];
     public required NoiseModel Noise { get; init; }

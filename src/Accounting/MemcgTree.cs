@@ -35,6 +35,12 @@ public unsafe struct MemcgTree
     /// <summary>I: bytes from one CPU's statistics to the next CPU's.</summary>
     [FieldOffset(32)] public Guarded<nint> StatStride;
 
+    /// <summary>
+    /// A: kernel pages that were charged through the root's counter on behalf of a group below, and freed when they were the root's: nobody
+    /// uncharges them there, so that counter drifts upwards by them (I1b; Linux: obj_cgroup_uncharge_pages skips the root).
+    /// </summary>
+    [FieldOffset(64)] public AtomicLong RootDrift;
+
     /// <summary>L: protects the tree's shape, the free list and the states of Css (Linux: cgroup_mutex).</summary>
     [FieldOffset(128)] public LockWord Lock;
     /// <summary>L: under <see cref="Lock"/>: groups not in use.</summary>
@@ -68,12 +74,6 @@ public unsafe struct MemcgTree
 
     /// <summary>A: MoverState* of groups whose pages cannot be taken just now; a stack that is taken whole.</summary>
     [FieldOffset(232)] public AtomicPtr<byte> StalledMovers;
-
-    /// <summary>
-    /// A: kernel pages that were charged through the root's counter on behalf of a group below, and freed when they were the root's: nobody
-    /// uncharges them there, so that counter drifts upwards by them (I1b; Linux: obj_cgroup_uncharge_pages skips the root).
-    /// </summary>
-    [FieldOffset(240)] public AtomicLong RootDrift;
 
     /// <summary>I: per node the base of its MemcgNode array; <see cref="MaxNodes"/> entries follow.</summary>
     [FieldOffset(256)] public Guarded<nint> NodeBases;

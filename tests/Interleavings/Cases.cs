@@ -28,6 +28,7 @@ internal static class Cases
         .. ChargeRaceCases.All,
         .. ListRaceCases.All,
         .. ReparentCases.All,
+        .. ObjectCases.All,
         .. ByteStockCases.All,
         .. OwnerLifeCases.All,
         .. LitmusCases.All,

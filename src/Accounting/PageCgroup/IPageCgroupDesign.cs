@@ -10,7 +10,7 @@ public unsafe partial interface IPageCgroupDesign
     /// <summary>Name users choose it by.</summary>
     static abstract string Name { get; }
     /// <summary>Bytes per frame beside struct page (0 when the word in struct page is all).</summary>
-    static abstract int MetadataBytes { get; }
+    static virtual int MetadataBytes => 0;
     /// <summary>Must the owner word be clear when the frame goes back to the allocator? Before 3.19 uncharge left it in place.</summary>
     static abstract bool WordClearAtFree { get; }
     /// <summary>
@@ -20,11 +20,11 @@ public unsafe partial interface IPageCgroupDesign
     static virtual bool OwnerMayMove => false;
 
     /// <summary>Prepares a new group's state.</summary>
-    static abstract void InitMemcg(Memcg* memcg);
+    static virtual void InitMemcg(Memcg* memcg) { }
     /// <summary>Prepares per-CPU state.</summary>
-    static abstract void InitCpu(CpuArea* area);
+    static virtual void InitCpu(CpuArea* area) { }
     /// <summary>Prepares a node's metadata.</summary>
-    static abstract void InitNode(AccountingNode* node);
+    static virtual void InitNode(AccountingNode* node) { }
 
     /// <summary>
     /// Makes memcg the owner. False when the page has one already: nothing changed, the caller gives its charge back (the undo branch

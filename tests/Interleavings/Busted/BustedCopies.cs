@@ -220,3 +220,14 @@ internal readonly unsafe struct ChargesByTask : ICacheOwner
 
     public static void Uncharge<TC>(in ThisCpu cpu, SlabCache* child, Page* slab) where TC : struct, IMemoryController => ReparentCaches.Uncharge<TC>(in cpu, child, slab);
 }
+
+/// <summary>Walks the list of caches as if it were still (found by the torture).</summary>
+internal readonly unsafe struct Unlocked : IEmpties
+{
+    public static void Empty(in ThisCpu cpu)
+    {
+        SlabState* slab = SlabState.Of(in cpu);
+        for (ListHead* at = IntrusiveList.First(&slab->Caches); at != &slab->Caches; at = IntrusiveList.NextOf(at))
+            KmemCache<SlabHook<Copies>>.DrainLocal(in cpu, SlabCache.StateOf(SlabCache.OfAll(at)));
+    }
+}

@@ -15,7 +15,8 @@ namespace MemcgNative.Tests.Torture;
 /// <param name="busted">Name of a type that must fail.</param>
 internal sealed unsafe class KmemTorture<TC>(string model, string? busted = null) : CoreTorture<TC> where TC : struct, IMemoryController
 {
-    private const int Alloc = 0, NoObject = 1, Free = 2, Blocks = 3, NextGroup = 4, Churn = 5, Drain = 6, SetLimit = 7, Stranger = 8, Zombies = 9, Idle = 10, Shrink = 11, Shelf = 128, DentryBytes = 192;
+    private const int Alloc = 0, NoObject = 1, Free = 2, Blocks = 3, NextGroup = 4, Churn = 5, Drain = 6, SetLimit = 7, Stranger = 8, Zombies = 9;
+    private const int Idle = 10, Shrink = 11, Shelf = 128, DentryBytes = 192;
     /// <summary>Tags of a shelf's pointers: the object is a dentry with a stamp; it is on the list_lru.</summary>
     private const long IsDentry = 1, IsIdle = 2, Tags = IsDentry | IsIdle;
 
@@ -204,7 +205,8 @@ internal sealed unsafe class KmemTorture<TC>(string model, string? busted = null
             IReadOnlyList<DyingGroup> zombies = DyingGroups.Explain<TC>(cpu, Accounting.Tree);
             foreach (DyingGroup zombie in zombies.Where(z => z.Other != 0)) wrong.Add($"nobody explains {zombie} (I19)");
             string held = string.Join(", ", DyingGroups.Breakdown(zombies).OrderBy(pin => pin.Key, StringComparer.Ordinal).Select(pin => $"{pin.Value} by {pin.Key}"));
-            rest = string.Create(CultureInfo.InvariantCulture, $"at rest: dying {zombies.Count}{(held.Length == 0 ? "" : $" ({held})")}, residue {Audit.Run<TC>(cpu).Residue} pages");
+            if (held.Length != 0) held = $" ({held})";
+            rest = string.Create(CultureInfo.InvariantCulture, $"at rest: dying {zombies.Count}{held}, residue {Audit.Run<TC>(cpu).Residue} pages");
         });
     }
 

@@ -45,7 +45,8 @@ internal static class Models
     /// (2008), kernel pages had no owner yet.
     /// </summary>
     public static IReadOnlyList<Model> OfKmem { get; } =
-        [.. All.Where(m => m[Axis.Kmem] != "None" && (m[Axis.PageCgroup].EndsWith("Word", StringComparison.Ordinal) || m[Axis.PageCgroup].Contains("Array", StringComparison.Ordinal)))
+        [.. All.Where(m => m[Axis.Kmem] != "None")
+            .Where(m => m[Axis.PageCgroup].EndsWith("Word", StringComparison.Ordinal) || m[Axis.PageCgroup].Contains("Array", StringComparison.Ordinal))
             .DistinctBy(m => (m[Axis.Kmem], m[Axis.Counter], m[Axis.Stock]))
             .GroupBy(m => m[Axis.Kmem]).SelectMany(same => same.Select((m, i) => (Model: m, Turn: Math.Min(i, 1)))).OrderBy(m => m.Turn).Select(m => m.Model)];
 

@@ -29,7 +29,8 @@ public sealed class InvariantTests
         foreach (string twin in InvariantTable.All.SelectMany(i => i.Twins))
         {
             if (twin.StartsWith("torture ", StringComparison.Ordinal)) Assert.Contains($"\"{twin[8..]}\"", types, StringComparison.Ordinal);
-            else if (twin.StartsWith("explore ", StringComparison.Ordinal)) Assert.Contains($"| {twin[8..].Replace("/", " | ", StringComparison.Ordinal)} | ", verdicts, StringComparison.Ordinal);
+            else if (twin.StartsWith("explore ", StringComparison.Ordinal))
+                Assert.Contains($"| {twin[8..].Replace("/", " | ", StringComparison.Ordinal)} | ", verdicts, StringComparison.Ordinal);
             else
             {
                 string[] name = twin.Split('.');

@@ -2,7 +2,6 @@
 using MemcgNative.Accounting;
 using MemcgNative.Allocator;
 using MemcgNative.Native;
-using Lock = MemcgNative.Native.TestAndSetLock;
 using ByTask = MemcgNative.Accounting.Controller<MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
     MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>, MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage,
     MemcgNative.Accounting.PerGroupCaches<MemcgNative.Tests.Interleavings.ChargesByTask>>;
@@ -10,52 +9,8 @@ using ByTask = MemcgNative.Accounting.Controller<MemcgNative.Accounting.PageCoun
 namespace MemcgNative.Tests.Interleavings;
 
 // Copies of caches against the end of their group and of their root cache: the code that ships on both CPUs, or with one of its guards taken
-// away on one. What both leave to do (the tail of an end) is done in Final, but where the race is about it. Most guards are patches of the series of 2014, the others its corrections (D4, D6, D8) and those of 4.0 and 5.3 (D17, D18).
-
-/// <summary>D1, patch 1: a request for a copy is served while its root cache is destroyed.</summary>
-internal readonly unsafe struct CreateAgainstDestroy<TGuard> : ICase where TGuard : struct, IGuard
-{
-    public static int Cpus => CopyScene.Cpus;
-
-    public static void Setup()
-    {
-        CopyScene.New<Copies>(copy: false);
-        CacheCreation.Request(CopyScene.Box[0], CopyScene.Root, CopyScene.Child);
-    }
-
-    public static void Body(int cpu)
-    {
-        ThisCpu self = CopyScene.Box[cpu];
-        if (cpu == 0) CacheCreation.Flush(self); // the worker
-        else if (TGuard.On) SlabCaches.Destroy<Copies>(self, CopyScene.Root);
-        else BustedCopies.Destroy(self, CopyScene.Root, CopyBug.NoFlush);
-    }
-
-    public static void Final() => CopyScene.AssertNoCaches<Copies>();
-}
-
-/// <summary>D2, patch 1: a request is served while its group goes offline; what is created afterwards nobody will ever end.</summary>
-internal readonly unsafe struct CreateAgainstOffline<TGuard> : ICase where TGuard : struct, IGuard
-{
-    public static int Cpus => CopyScene.Cpus;
-
-    public static void Setup()
-    {
-        CopyScene.New<Copies>(copy: false);
-        CacheCreation.Request(CopyScene.Box[0], CopyScene.Root, CopyScene.Child);
-        AtomicInt.Store(&CopyScene.Child->Css.State, (int)CssState.Dying);
-    }
-
-    public static void Body(int cpu)
-    {
-        ThisCpu self = CopyScene.Box[cpu];
-        if (cpu == 0) CacheCreation.Flush(self);
-        else if (TGuard.On) CopyScene.Offline(self);
-        else BustedCopies.Offline(self, CopyScene.Child, CopyBug.NoFlush);
-    }
-
-    public static void Final() => CopyScene.AssertNoCopies<Copies>();
-}
+// away on one. What both leave to do (the tail of an end) is done in Final, but where the race is about it. Most guards are patches of the
+// series of 2014, the others its corrections (D4, D6, D8) and those of 4.0 and 5.3 (D17, D18). CopyCases lists them.
 
 /// <summary>D3, patch 2: the last object of a copy is freed while the group goes. One count has one who takes it to 0; two words let both or neither see the end.</summary>
 internal readonly unsafe struct LastObjectAgainstOffline<TGuard> : ICase where TGuard : struct, IGuard
@@ -287,82 +242,6 @@ internal readonly unsafe struct EndAgainstOffline<TGuard> : ICase where TGuard :
     }
 }
 
-/// <summary>D10: the array of copies grows for a group of a higher id while another group's slot is cleared; the clearing must not be copied away.</summary>
-internal readonly unsafe struct GrowAgainstOffline<TGuard> : ICase where TGuard : struct, IGuard
-{
-    private static Memcg* late;
-    public static int Cpus => CopyScene.Cpus;
-
-    public static void Setup()
-    {
-        CopyScene.New<Copies>(copy: true, groups: 8);
-        int slots = Guarded<int>.Get(&AtomicPtr<CacheSlots>.Load(&CopyScene.Root->Slots)->Size);
-        do late = CopyScene.Box.Group<Copies>();
-        while (Guarded<int>.Get(&late->Id) < slots);
-        CacheCreation.Request(CopyScene.Box[0], CopyScene.Root, late);
-        AtomicInt.Store(&CopyScene.Child->Css.State, (int)CssState.Dying);
-    }
-
-    public static void Body(int cpu)
-    {
-        ThisCpu self = CopyScene.Box[cpu];
-        if (cpu == 0) CacheCreation.Flush(self);
-        else BustedCopies.Offline(self, CopyScene.Child, (TGuard.On ? CopyBug.None : CopyBug.ClearsUnlocked) | CopyBug.NoFlush); // a flush would do the growing first
-    }
-
-    public static void Final()
-    {
-        CopyScene.Settle();
-        if (CopyScene.CopyOf(CopyScene.Child) != null) Bug.Fail("a removed group's slot names a copy again: the next group of that id inherits it (D10)");
-        if (CopyScene.CopyOf(late) == null) Bug.Fail("the late group has no copy");
-    }
-}
-
-/// <summary>D12: two requests for the same copy, two workers.</summary>
-internal readonly unsafe struct TwoCreators<TGuard> : ICase where TGuard : struct, IGuard
-{
-    public static int Cpus => CopyScene.Cpus;
-
-    public static void Setup()
-    {
-        CopyScene.New<Copies>(copy: false);
-        CopyScene.MakeCopy(CopyScene.Parent); // so that there is an array
-        for (int i = 0; TGuard.On && i < Cpus; i++) CacheCreation.Request(CopyScene.Box[i], CopyScene.Root, CopyScene.Child);
-    }
-
-    public static void Body(int cpu)
-    {
-        ThisCpu self = CopyScene.Box[cpu];
-        if (TGuard.On) CacheCreation.Flush(self);
-        else BustedCopies.CreateBlindly(self, CopyScene.Root, CopyScene.Child);
-    }
-
-    public static void Final()
-    {
-        if (IntrusiveList.Walk(&MemcgKmem.Of(CopyScene.Child)->Caches) is var copies && copies != 1) Bug.Fail("copies of one root cache for one group (I14)", copies);
-    }
-}
-
-/// <summary>D13: an allocation finds the copy in its slot as soon as it is there, and finds it whole.</summary>
-internal readonly unsafe struct CreateAgainstAllocate : ICase
-{
-    public static int Cpus => CopyScene.Cpus;
-
-    public static void Setup()
-    {
-        CopyScene.New<Copies>(copy: false);
-        CopyScene.MakeCopy(CopyScene.Parent);
-        CacheCreation.Request(CopyScene.Box[0], CopyScene.Root, CopyScene.Child);
-    }
-
-    public static void Body(int cpu)
-    {
-        ThisCpu self = CopyScene.Box[cpu];
-        if (cpu == 0) CacheCreation.Flush(self);
-        else KmemObjects.Alloc<Copies>(self, CopyScene.Root, CopyScene.Child);
-    }
-}
-
 /// <summary>D15: the parent goes with a copy that it inherited from a group whose id is in use again, while that id's new owner gets its own copy.</summary>
 internal readonly unsafe struct InheritedAgainstReuse<TGuard> : ICase where TGuard : struct, IGuard
 {
@@ -423,21 +302,4 @@ internal readonly unsafe struct FreeAgainstShrink<TGuard> : ICase where TGuard :
     }
 
     public static void Final() => CopyScene.AssertNoCopies<Copies>();
-}
-
-/// <summary>D18, 5.3: a copy is asked for while its root cache dies; after the flush nobody may ask any more.</summary>
-internal readonly unsafe struct RequestAgainstDestroy<TGuard> : ICase where TGuard : struct, IGuard
-{
-    public static int Cpus => CopyScene.Cpus;
-    public static void Setup() => CopyScene.New<Copies>(copy: false);
-
-    public static void Body(int cpu)
-    {
-        ThisCpu self = CopyScene.Box[cpu];
-        if (cpu == 1) SlabCaches.Destroy<Copies>(self, CopyScene.Root);
-        else if (TGuard.On) CacheCreation.Request(self, CopyScene.Root, CopyScene.Child);
-        else BustedCopies.RequestUnlocked(self, CopyScene.Root, CopyScene.Child);
-    }
-
-    public static void Final() => CopyScene.AssertNoCaches<Copies>();
 }

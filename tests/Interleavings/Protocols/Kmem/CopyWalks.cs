@@ -137,7 +137,8 @@ internal readonly unsafe struct NameAgainstReuse<TNames> : ICase where TNames : 
             ListHead* all = &CopyScene.Root->Siblings;
             for (ListHead* a = IntrusiveList.First(all); a != all; a = IntrusiveList.NextOf(a))
                 for (ListHead* b = IntrusiveList.First(all); b != a; b = IntrusiveList.NextOf(b))
-                    if (TNames.Of(SlabCache.OfSibling(a)) == TNames.Of(SlabCache.OfSibling(b))) Bug.Fail("two copies of one name: sysfs refuses the second, and its group goes uncharged");
+                    if (TNames.Of(SlabCache.OfSibling(a)) == TNames.Of(SlabCache.OfSibling(b))) 
+                        Bug.Fail("two copies of one name: sysfs refuses the second, and its group goes uncharged");
             Lock.Release(self, &CopyScene.Slab->Mutex);
         }
         Rcu.CpuOffline(self);
