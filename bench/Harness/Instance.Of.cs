@@ -125,6 +125,7 @@ internal sealed unsafe partial class Instance<TC> : Instance where TC : struct, 
         for (int node = 0; node < Guarded<int>.Get(&lru->Nodes); node++)
             while (ListLru.CountOf(lru, node, root) != 0) DentryReclaim<TC>.ShrinkList(in cpu, lru, node, root, long.MaxValue); // twice round: referenced ones rotate once
         ListLru.Destroy(in cpu, lru);
+        TC.DrainStocks(in cpu, root); // the byte stock remembers an objcg of what was freed
     }
 
     /// <inheritdoc/>

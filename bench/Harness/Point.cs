@@ -111,6 +111,7 @@ internal sealed unsafe class Point : IDisposable
             perSecond += (w->Done - w->Refused) / (w->Elapsed * ClockCost.NsPerTick) * 1e9;
             tried += w->Done / (w->Elapsed * ClockCost.NsPerTick) * 1e9;
         }
+        int dying = Lane.Instance.DyingNow; // in warm-up too, so that it is compiled there
         bool clean = IsClean(watch);
         if (!TimesSingles) TakeTimes(clean && round >= 0);
         if (round < 0)
@@ -129,7 +130,7 @@ internal sealed unsafe class Point : IDisposable
         Whole[round] = true;
         for (int i = 0; i < Threads; i++) Whole[round] &= Lane.States[i].Switches == 0;
         CanaryNs[round] = (float)(Lane.States[0].Canary * ClockCost.NsPerTick);
-        Dying[round] = Lane.Instance.DyingNow;
+        Dying[round] = dying;
         Rounds = round + 1;
     }
 
