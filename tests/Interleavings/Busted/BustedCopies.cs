@@ -95,7 +95,8 @@ internal static unsafe class BustedCopies
     public static void* AllocAsPosted(in ThisCpu cpu, SlabCache* root, Memcg* memcg)
     {
         SlabCache* copy = CacheCreation.Find(root, Guarded<int>.Get(&memcg->Id));
-        for (int i = 0; i < 4; i++) Poll.Run(in cpu); // preempted for as long as an end takes
+        AtomicInt.AwaitEqual(&CopyScene.Box.AllCpus.Area(1)->Online, 0); // preempted until the other CPU has done its part and left
+        for (int i = 0; i < 4; i++) Poll.Run(in cpu);
         return copy == null ? null : KmemCache<SlabHook<Copies>>.Alloc(in cpu, SlabCache.StateOf(copy), Gfp.Kernel);
     }
 

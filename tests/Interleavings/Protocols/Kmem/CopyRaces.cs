@@ -182,7 +182,7 @@ internal readonly unsafe struct ChargeAgainstReparent<TGuard> : ICase where TGua
     public static void Body(int cpu)
     {
         ThisCpu self = CopyScene.Box[cpu];
-        if (cpu == 0)
+        if (cpu == 1)
         {
             Rcu.ReadLock(self);
             if (SlabHook<Copies>.OnNewSlab(self, SlabCache.StateOf(copy), page, Gfp.Kernel)) SlabHook<Copies>.OnSlabRelease(self, SlabCache.StateOf(copy), page);
@@ -291,7 +291,7 @@ internal readonly unsafe struct FreeAgainstShrink<TGuard> : ICase where TGuard :
     public static void Body(int cpu)
     {
         ThisCpu self = CopyScene.Box[cpu];
-        if (cpu == 0)
+        if (cpu == 1)
         {
             Poll.Run(self); // what it is asked before
             KmemObjects.Free<Copies>(self, obj);
