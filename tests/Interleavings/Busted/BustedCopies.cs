@@ -96,7 +96,7 @@ internal static unsafe class BustedCopies
     {
         SlabCache* copy = CacheCreation.Find(root, Guarded<int>.Get(&memcg->Id));
         AtomicInt.AwaitEqual(&CopyScene.Box.AllCpus.Area(1)->Online, 0); // preempted until the other CPU has done its part and left
-        for (int i = 0; i < 4; i++) Poll.Run(in cpu);
+        for (int i = 0; i < 8; i++) Poll.Run(in cpu);
         return copy == null ? null : KmemCache<SlabHook<Copies>>.Alloc(in cpu, SlabCache.StateOf(copy), Gfp.Kernel);
     }
 
