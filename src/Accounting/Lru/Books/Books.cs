@@ -21,6 +21,7 @@ namespace MemcgNative.Accounting;
 // Different from the mail: a page found by pfn gets its reference before the lock (see Take); an isolated count is one atomic per book and not
 // a guarded one per type, because a page that changed its book while isolated is counted off where it was counted on; and what the mail
 // calls lock_page_book is Lock here.
+// This file is long because the lock, the catchers and the counts of what they took are one argument; life, chains and checks are in Books.Life.cs.
 
 /// <summary>One lock per book: per group and node, or per slice of a node. Posted in 2012, never merged; mainline took the direction in 5.11.</summary>
 [PatchSeries("Konstantin Khlebnikov", "2012-02-16", "mm: memory book keeping and lru_lock splitting", "RFC and v3, not merged")]
