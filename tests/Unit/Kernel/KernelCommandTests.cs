@@ -95,6 +95,9 @@ public sealed class KernelCommandTests
             CliBox.Answer fitted = CliBox.Run("kernel", "compare", probe, "--import", many);
             Assert.Contains("sigma 0.1000, kappa 0.0100", fitted.Out, StringComparison.Ordinal);
             Assert.DoesNotContain("fit: none;", fitted.Out, StringComparison.Ordinal);
+            string deep = Write("deep.json", """{"scenario":{"memcg":{"depth":5}},"points":[{"workload":"fault","model":"3.19","threads":1,"throughput_ops_per_s":"""
+                + """{"median":6}}]}""");
+            Assert.Contains("order of port, fault, 1 CPU(s): 3.19 (1.00) > 3.19 depth 5 (0.86)", CliBox.Run("kernel", "compare", sweep, deep).Out, StringComparison.Ordinal);
             Assert.DoesNotMatch(@"\d+(\.\d+)? ?(x|times) the kernel", answer.Out);
             foreach (string bad in (string[])["{", "[]", "", "{\"series\":3}", "tasks,processes\n1,x\n", "{\"points\":[{}]}"])
                 Assert.Equal(ExitCode.Usage, CliBox.Run("kernel", "compare", Write("bad", bad)).Code);
