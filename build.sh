@@ -51,19 +51,21 @@ find_sdk() {
   fail 3 ".NET SDK $wanted or newer is needed ($found); install it: apt-get install dotnet-sdk-10.0 (Debian and Ubuntu, from packages.microsoft.com where the distribution has none), or curl -sSL https://dot.net/v1/dotnet-install.sh | bash -s -- --channel 10.0"
 }
 
-# Says nothing unless it fails. The SDK leaves empty folders in TMPDIR at every call: it gets one of its own.
-quietly() { # command
-  local scratch status=0
+# Runs a command in the repository; its output is shown only when it fails, and then this ends. The SDK leaves empty folders in TMPDIR at every
+# call: it gets one of its own.
+quietly() { # what to say when it fails, command
+  local scratch status=0 said=$1
+  shift
   scratch=$(mktemp -d)
   (cd "$root" && TMPDIR=$scratch "$@") >"$scratch/said" 2>&1 || status=$?
   if [ "$status" != 0 ]; then cat "$scratch/said" >&2; fi
   rm -rf "$scratch"
-  return "$status"
+  if [ "$status" != 0 ]; then fail 1 "$said"; fi
 }
 
 build() { # solution or project, options
   find_sdk
-  quietly dotnet build "$@" -c Release -v quiet -nodeReuse:false || fail 1 "$1 does not build"
+  quietly "$1 does not build" dotnet build "$@" -c Release -v quiet -nodeReuse:false
   launcher
 }
 
@@ -139,7 +141,7 @@ pack() {
   find_sdk
   local out=$root/artifacts/pack version empty
   rm -rf "$out"
-  quietly dotnet pack bench/Bench.csproj -c Release -v quiet -nodeReuse:false -p:AsTool=true -o "$out" || fail 1 "bench/Bench.csproj cannot be packed"
+  quietly "bench/Bench.csproj cannot be packed" dotnet pack bench/Bench.csproj -c Release -v quiet -nodeReuse:false -p:AsTool=true -o "$out"
   publish bench/Bench.csproj linux-x64 -p:PublishSingleFile=true -p:DebugType=none -o "$out/linux-x64"
   version=$(basename "$out"/memcgnative.*.nupkg .nupkg)
   version=${version#memcgnative.}
@@ -148,10 +150,9 @@ pack() {
   trap "rm -rf '$empty'" EXIT
   mkdir "$empty/file" "$empty/tool"
   cp "$out/linux-x64/memcgnative" "$empty/file"
-  quietly dotnet tool install memcgnative --version "$version" --tool-path "$empty/tool" --add-source "$out" --ignore-failed-sources ||
-    fail 1 "the tool cannot be installed"
-  quietly alone "$empty/file" env -u DOTNET_ROOT || fail 1 "the single file does not work alone"
-  quietly alone "$empty/tool" env "DOTNET_ROOT=$DOTNET_ROOT" || fail 1 "the tool does not work alone"
+  quietly "the tool cannot be installed" dotnet tool install memcgnative --version "$version" --tool-path "$empty/tool" --add-source "$out" --ignore-failed-sources
+  quietly "the single file does not work alone" alone "$empty/file" env -u DOTNET_ROOT
+  quietly "the tool does not work alone" alone "$empty/tool" env "DOTNET_ROOT=$DOTNET_ROOT"
   cat <<END
 packed, and tried in an empty folder:
   $out/linux-x64/memcgnative    one file, needs no .NET
@@ -182,7 +183,7 @@ guest() {
 publish() { # project, runtime identifier, options
   local project=$1 rid=$2
   shift 2
-  quietly dotnet publish "$project" -c Release -r "$rid" --self-contained -v quiet -nodeReuse:false "$@" || fail 1 "$project cannot be published for $rid"
+  quietly "$project cannot be published for $rid" dotnet publish "$project" -c Release -r "$rid" --self-contained -v quiet -nodeReuse:false "$@"
 }
 
 # The Windows suite skips where there is no Wine.
@@ -223,10 +224,7 @@ command=${1:-build}
 case $command in
   build) build MemcgNative.sln && echo "built; try: ./memcgnative --help" ;;
   run) run "$@" ;;
-  test)
-    [ "${1-}" = Guest ] && export MEMCGNATIVE_GUEST=1
-    test_all "$@"
-    ;;
+  test) test_all "$@" ;;
   pack) pack ;;
   guest) guest "$@" ;;
   windows) windows "$@" ;;

@@ -31,11 +31,19 @@ internal sealed class ListCommand(CommandContext context)
         }
         Terminal terminal = Terminal.Make(context.Out, context.Environment.OutIsTerminal,
             OptionSet.Word("--color", parsed.GetValue(context.Options.Color), "auto", "always", "never"), context.Environment);
-        if (list.Eras is { } eras) Table(terminal, "era", ["date", "author", "series", "fate"], eras.Select(e => (string[])[e.Name, e.Date, e.Author, e.Subject, e.Fate]));
+        if (list.Eras is { } eras) WriteEras(terminal, eras);
         if (list.Axes is { } axes) Table(terminal, "axis", ["answer", "what"], axes.Select(a => (string[])[a.Axis, a.Name, a.What]));
         if (list.Workloads is { } workloads) Table(terminal, "workload", ["what"], workloads.Select(w => (string[])[w.Name, w.What]));
         if (list.Presets is { } presets) Table(terminal, "preset", ["what"], presets.Select(p => (string[])[p.Name, p.What]));
         return ExitCode.Done;
+    }
+
+    /// <summary>Who made an era and what became of it; then what it is made of: its answer on every axis, and the counters it has.</summary>
+    private static void WriteEras(Terminal terminal, IReadOnlyList<EraModel> eras)
+    {
+        Table(terminal, "era", ["date", "author", "series", "fate"], eras.Select(e => (string[])[e.Name, e.Date, e.Author, e.Subject, e.Fate]));
+        string[] axes = [.. Enum.GetValues<Axis>().Where(a => a < Axis.LruSwitch).Select(Eras.NameOf)]; // those of lru=Books: `list eras --format json`
+        Table(terminal, "era", [.. axes, "counters"], eras.Select(e => (string[])[e.Name, .. axes.Select(a => e.Answers[a]), string.Join(", ", e.Counters)]));
     }
 
     private static void Table(Terminal terminal, string first, string[] others, IEnumerable<string[]> rows)

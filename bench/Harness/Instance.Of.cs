@@ -12,7 +12,7 @@ internal sealed unsafe partial class Instance<TC> : Instance where TC : struct, 
     private readonly nint[] leaves;
     private readonly List<nint> chain = [];
     private Slab? slab;
-    private nint dentry;
+    private nint dentry, idle;
 
     public Instance(InstancePlan plan) : base(plan)
     {
@@ -57,7 +57,8 @@ internal sealed unsafe partial class Instance<TC> : Instance where TC : struct, 
         MakeSpaces(workload, states);
         shares ??= workload == "lru-churn" ? Plan.Shares : Twins.IsTwin(workload) ? null : WorkloadList.Find(workload).Shares;
         for (int i = 0; i < Cpus.Count; i++) shares?.Deal(states[i].Deck, WorkerState.DeckCards, Plan.Seed + (ulong)i);
-        if (workload is "dentries" or "offline-with-kmem" or "remote-free" or "cache-churn" or "pipes") GiveCache(states);
+        if (workload is "dentries" or "dentry-reclaim" or "offline-with-kmem" or "remote-free" or "cache-churn" or "pipes") GiveCache(states);
+        if (workload is "dentry-reclaim") GiveLists(states);
         if (workload is "kmalloc-32") SlabLayer();
         return new Lane(this, workload, workload switch
         {
@@ -65,6 +66,7 @@ internal sealed unsafe partial class Instance<TC> : Instance where TC : struct, 
             "charge-uncharge" => Of<ChargeUncharge<TC>>(),
             "alloc-free" => Of<AllocFree<TC>>(),
             "dentries" => Of<Dentries<TC>>(),
+            "dentry-reclaim" => Of<DentryReclaim<TC>>(),
             "offline-with-kmem" => Of<OfflineWithKmem<TC>>(),
             "kmalloc-32" => Of<SmallObject<TC>>(),
             "remote-free" => Of<RemoteFree<TC>>(),
@@ -97,15 +99,33 @@ internal sealed unsafe partial class Instance<TC> : Instance where TC : struct, 
         }
     }
 
+    private void GiveLists(WorkerState* states)
+    {
+        if (idle == 0) Gang.Do((in ThisCpu cpu) => idle = (nint)ListLru.Create(in cpu, accounting.Tree), 1);
+        if (idle == 0) Bug.Fail("no memory for the lists of idle dentries");
+        for (int i = 0; i < Cpus.Count; i++) states[i].Idle = (ListLru*)idle;
+    }
+
     /// <summary>Caches end with their last slab, groups with their last cache: each step may wait for every CPU's poll point.</summary>
     private void CloseSlab()
     {
         if (slab == null) return;
+        if (idle != 0) Gang.Do((in ThisCpu cpu) => FreeIdle(in cpu, (ListLru*)idle), 1);
         if (dentry != 0) Gang.Do((in ThisCpu cpu) => SlabCaches.Destroy<TC>(in cpu, (SlabCache*)dentry), 1);
         for (int turn = 0; turn < 6; turn++) Gang.Do(static (in ThisCpu cpu) => Rcu.Barrier(in cpu));
         Gang.Do(static (in ThisCpu cpu) => Slab.DrainLocal<TC>(in cpu));
         Gang.Do(static (in ThisCpu cpu) => Slab.Close(in cpu), 1);
         Gang.Do(static (in ThisCpu cpu) => Slab.DrainLocal<TC>(in cpu));
+    }
+
+    /// <summary>Every group is gone, so all that is idle is on the root's lists.</summary>
+    private static void FreeIdle(in ThisCpu cpu, ListLru* lru)
+    {
+        Memcg* root = MemcgTree.Root(GuardedPtr<MemcgTree>.Get(&AccountingCpu.Of(in cpu)->Tree));
+        for (int node = 0; node < Guarded<int>.Get(&lru->Nodes); node++)
+            while (ListLru.CountOf(lru, node, root) != 0) DentryReclaim<TC>.ShrinkList(in cpu, lru, node, root, long.MaxValue); // twice round: referenced ones rotate once
+        ListLru.Destroy(in cpu, lru);
+        TC.DrainStocks(in cpu, root); // the byte stock remembers an objcg of what was freed
     }
 
     /// <inheritdoc/>

@@ -23,8 +23,8 @@ namespace MemcgNative.Bench;
 ///   });                                                               // here all of it is gone again
 /// </code>
 /// Order of each change: a line in the journal, fsync, the change. Who undoes: the child at its end, also after Ctrl-C and an exception; the
-/// supervisor when the child was killed; the child when the supervisor was killed (SIGTERM by PR_SET_PDEATHSIG); `memcgnative cleanup` when
-/// both were. A setting that is neither ours nor the old one was changed by somebody else and is left alone, with a line that says so.
+/// supervisor when the child was killed; the child when the supervisor was killed (SIGTERM by PR_SET_PDEATHSIG); the next command that may change the host, or
+/// `memcgnative cleanup`, when both were. A setting that is neither ours nor the old one was changed by somebody else and is left alone, with a line that says so.
 /// Processes that the command leaves in its groups are killed when they descend from it; others are never touched, and their group stays.
 /// </summary>
 [SupportedOSPlatform("linux")]

@@ -39,6 +39,7 @@ internal static class Supervised
     [SupportedOSPlatform("linux")]
     private static int AsSupervisor(CommandContext context)
     {
+        UndoEarlier(context);
         string nonce = UndoJournal.NewNonce();
         ProcessControl.BecomeSubreaper();
         using Process child = Start(context.Arguments, nonce);
@@ -50,6 +51,30 @@ internal static class Supervised
             context.Error.WriteLine("memcgnative: the measuring process was killed (SIGKILL: by somebody, or out of memory); the host is as it was"
                 + (refusals.Count > 0 ? " but for the above" : ""));
         return child.ExitCode == ExitCode.Done && refusals.Count > 0 ? ExitCode.Failed : child.ExitCode;
+    }
+
+    /// <summary>What runs left that ended together with their supervisor: a run that may change the host begins with it, `cleanup` does nothing else.</summary>
+    [SupportedOSPlatform("linux")]
+    private static void UndoEarlier(CommandContext context)
+    {
+        foreach (string path in UndoJournal.All())
+        {
+            List<UndoLine> lines;
+            List<string> refusals;
+            try
+            {
+                lines = UndoJournal.Read(path);
+                if (lines.Count == 0 || UndoJournal.IsLive(path, lines)) continue;
+                refusals = UndoJournal.UndoFile(path, killDescendants: false);
+            }
+            catch (FileNotFoundException)
+            {
+                continue; // its own run has just come to its end
+            }
+            string how = refusals.Count == 0 ? "done now" : "not all of it can be now";
+            context.Error.WriteLine($"memcgnative: process {lines[0].Pid} was killed before it could put the host back; {how}");
+            foreach (string refusal in refusals) context.Error.WriteLine($"memcgnative: {refusal}");
+        }
     }
 
     private static Process Start(string[] arguments, string nonce)

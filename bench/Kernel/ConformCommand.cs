@@ -20,7 +20,8 @@ internal sealed class ConformCommand(CommandContext context)
     public static readonly Option<string?> On = new("--on") { HelpName = "port|kernel|port,kernel", Description = "where to run them (default port)" };
     public static readonly Option<string?> Random = new("--random") { HelpName = "N", Description = "N scenarios made from --seed; what disagrees is made small and printed" };
     public static readonly Option<bool> Diff = new("--diff") { Description = "a table in place of KTAP: step, expected, port, kernel, tolerance" };
-    public static readonly Option<bool> List = new("--list") { Description = "name the scenarios that are part of the program" };
+    public static readonly Option<bool> List = new("--list")
+        { Description = "name the scenarios that are part of the program, and the kernel's tests that are not, with the reason" };
     public static readonly Option<bool> Language = new("--language") { Description = "how a scenario file is written" };
     public static readonly Option<string?> Show = new("--show") { HelpName = "NAME", Description = "print a scenario of the program" };
 
@@ -31,6 +32,8 @@ internal sealed class ConformCommand(CommandContext context)
         if (parsed.GetValue(List))
         {
             foreach (string name in ScenarioFiles.Names) context.Out.WriteLine(name);
+            context.Out.WriteLine("\n# tests of the kernel that are not here, and why");
+            foreach ((string test, string why) in NotModelled.All) context.Out.WriteLine($"# {test}: {why}");
             return ExitCode.Done;
         }
         string[] files = parsed.GetValue(Files) ?? [];

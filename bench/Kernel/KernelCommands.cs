@@ -27,7 +27,8 @@ internal static class KernelCommands
 
         Command replay = Make("replay", "drive a recording through any era and compare with the kernel's counters",
             "  memcgnative replay make.mtrace -M 3.19 -M 6.18\n  memcgnative replay make.mtrace --on-cpus 8 --all\n\n"
-            + "Without -M the port is 6.18. Exit: 0 agree, 4 differ, 5 the books do not balance.",
+            + "Without -M the port is 6.18; one of record --charges is compared call by call with the stock of its kernel. "
+            + "Exit: 0 agree, 4 differ, 5 the books do not balance.",
             [o.Model, ReplayCommand.OnCpus, ReplayCommand.All, ReplayCommand.Info], r => new ReplayCommand(context).Run(r));
         replay.Arguments.Add(ReplayCommand.File);
         yield return replay;
@@ -38,7 +39,9 @@ internal static class KernelCommands
             + "It needs root or a delegated cgroup: systemd-run --user --scope -p Delegate=yes memcgnative kernel probe",
             [o.Cpus, o.Threads, o.Reps, o.Duration, o.Seed, o.Format, o.Out], r => new ProbeCommand(context).Run(r)));
         Command compare = Make("compare", "shapes of kernel and port side by side; never speeds",
-            "  memcgnative kernel compare sweep.json probe.json --import page_fault2.csv", [CompareCommand.Import], r => new CompareCommand(context).Run(r));
+            "  memcgnative kernel compare sweep.json probe.json --import page_fault2.csv\n"
+            + "  memcgnative kernel compare depth1.json depth5.json probe.json      sweeps of --depth 1 and 5: root and child on both sides",
+            [CompareCommand.Import], r => new CompareCommand(context).Run(r));
         compare.Arguments.Add(CompareCommand.Files);
         kernel.Subcommands.Add(compare);
         yield return kernel;

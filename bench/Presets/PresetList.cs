@@ -58,6 +58,13 @@ internal static class PresetList
             new("6.12 to 6.14, 256 bytes", "", null, "fault", "6.12,stock=None"),
             new("6.15, 192 bytes, failcnt beside usage", "", null, "fault", "6.12,counter=PageCounter192,stock=None"),
         ], "the statistics arrays of 2024 (-11.9 %) are not modelled", Depth: 3, Layout: true),
+        new("kmem", "one object of 32 bytes allocated and freed, by every answer to the kmem question, side by side", "no table was published",
+        [
+            .. Accounting.Eras.Answers.Where(a => a.Axis == Accounting.Axis.Kmem && a.Refused is null && a.Name != "ObjCgroupPerNode")
+                .Select(a => new PresetRow(a.Name, "", null, "kmalloc-32", a.Name == "ObjCgroup" ? "5.9" : $"5.9,kmem={a.Name}")),
+            new("ObjCgroup, stocks of 6.18", "", null, "kmalloc-32", "6.18"),
+            new("ObjCgroupPerNode", "", null, "kmalloc-32", "7.1"),
+        ]),
         new("eras", "charge and uncharge of one page in every era, side by side", "no table was published",
         [
             .. Accounting.Eras.All.Select(e => new PresetRow(e.Name, "", null, "charge-uncharge", e.Name)),

@@ -5,7 +5,10 @@ using MemcgNative.Native;
 
 namespace MemcgNative.Bench;
 
-/// <summary>Mapped anonymous pages moved to another frame of the first node, one after the other round a ring of 256. One operation is one page.</summary>
+/// <summary>
+/// Mapped anonymous pages moved to another frame of the first node, one after the other round a ring of 256. One operation is one page; a page that
+/// the reclaim of another workload took is faulted in again first.
+/// </summary>
 internal readonly unsafe struct Migrate<TC> : IWorkload<TC> where TC : struct, IMemoryController
 {
     /// <summary>Pages per thread.</summary>
@@ -31,15 +34,18 @@ internal readonly unsafe struct Migrate<TC> : IWorkload<TC> where TC : struct, I
         for (; ops > 0; ops--, cursor++)
         {
             Page* page = Mm.Follow(in cpu, w->Mm, cursor & (Ring - 1));
-            if (page == null)
-            {
-                w->Failed++;
-                continue;
-            }
-            if (Migration.Migrate<TC>(in cpu, page, target) != MigrateResult.Moved) w->Failed++;
-            Mm.Put<TC>(in cpu, page);
+            if (page == null) page = FaultAgain(in cpu, w->Mm, cursor & (Ring - 1));
+            if (page == null || Migration.Migrate<TC>(in cpu, page, target) != MigrateResult.Moved) w->Failed++;
+            if (page != null) Mm.Put<TC>(in cpu, page);
         }
         w->Cursor = cursor;
+    }
+
+    private static Page* FaultAgain(in ThisCpu cpu, MmStruct* mm, long index)
+    {
+        if (MmSwap.Touch<TC>(in cpu, mm, index, write: false) != FaultResult.Mapped) return null;
+        Mm.LruAddDrain<TC>(in cpu); // a page in the vector cannot be isolated
+        return Mm.Follow(in cpu, mm, index);
     }
 
     /// <inheritdoc/>

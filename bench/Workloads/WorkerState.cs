@@ -34,6 +34,8 @@ internal unsafe struct WorkerState
 
     /// <summary>The cache kernel objects come from.</summary>
     [FieldOffset(104)] public SlabCache* Cache;
+    /// <summary>Idle kernel objects per group and node.</summary>
+    [FieldOffset(112)] public ListLru* Idle;
     /// <summary>The group below <see cref="Memcg"/> the worker made last, or null.</summary>
     [FieldOffset(64)] public Memcg* Child;
 

@@ -47,6 +47,8 @@ internal static class WorkloadList
             "one touch in a ring of 256 pages under a limit of 192", null, GroupsBeside: 1),
         new("dentries", "kernel objects that outlive their group", "one object of 192 bytes allocated, one freed; 1 in 4096 carries the change to another group", null),
         new("offline-with-kmem", "groups removed while their objects live", "one group made, filled with --objects (32), removed; as many older objects freed", null),
+        new("dentry-reclaim", "idle kernel objects under reclaim: listed, rotated, taken off; lists of removed groups become their parent's",
+            "one object allocated and listed; 1 in 32 carries a shrinker's rounds, 1 in 4096 the change to another group", null),
         new("kmalloc-32", "the smallest accounted allocation", "one object of 32 bytes allocated and freed", null),
         new("remote-free", "kernel objects allocated on one CPU and freed on the next", "one object allocated, one of the neighbour's freed", null),
         new("cache-churn", "caches created and destroyed", "one cache made, used once, destroyed", null),

@@ -10,6 +10,12 @@ public sealed record AccountingPlan(int MaxGroups = 1024, bool SwapAccounting = 
 {
     /// <summary>Into how many books a node is cut, and where (Lru axis).</summary>
     public SlicePlan Slices { get; init; } = SlicePlan.Whole;
+
+    /// <summary>
+    /// Kernel objects are charged where <see cref="MemcgKmem.TryActivate"/> was called for the group or an ancestor before it was made, as from 3.8 to 4.4; without, as
+    /// if that had been done for every group. The designs of those kernels look at it: PerCachePin, ReparentCaches.
+    /// </summary>
+    public bool KmemOptIn { get; init; }
 }
 
 /// <summary>
@@ -115,6 +121,7 @@ public sealed unsafe class AccountingMemory
         }
         IntrusiveList.Init(&Root->Sibling);
         MemcgLife.Init<TC>(Tree, Root, null);
+        if (Plan.KmemOptIn) AtomicInt.Store(&MemcgKmem.Of(Root)->Active, 0);
         TC.OnOnline(cpus.Witness(0), Root);
     }
 

@@ -12,8 +12,9 @@ namespace MemcgNative.Accounting;
 /// <param name="OnLists">Pages on LRU lists.</param>
 /// <param name="Groups">Groups in use, dying ones included.</param>
 /// <param name="Dying">Groups offline and not yet freed.</param>
+/// <param name="Residue">Pages that removed groups count, the freed ones included, though their parents have uncharged them (E6).</param>
 /// <param name="Wrong">One line for each thing that does not balance; empty when all does.</param>
-public sealed record Balance(long Charged, long Uncharged, long Resident, long Stocked, long OnLists, long Groups, long Dying, IReadOnlyList<string> Wrong)
+public sealed record Balance(long Charged, long Uncharged, long Resident, long Stocked, long OnLists, long Groups, long Dying, long Residue, IReadOnlyList<string> Wrong)
 {
     /// <summary>True when nothing is wrong.</summary>
     public bool Holds => Wrong.Count == 0;
@@ -42,7 +43,7 @@ public static unsafe class Audit
         int capacity = Guarded<int>.Get(&tree->Capacity);
         var found = new Found[capacity];
         AuditSwap.CountEntries(cpu, tree, (id, entries) => found[id].Entries += entries, wrong);
-        long onLists = CountFrames<TC>(cpu, tree, found, wrong), listed = 0, charged = 0, uncharged = 0, stocked;
+        long onLists = CountFrames<TC>(cpu, tree, found, wrong), listed = 0, charged = 0, uncharged = 0, stocked, residue = AtomicLong.Load(&tree->DeadResidue);
         var kmem = new KmemBooks(tree, wrong);
         TC.KmemCount(cpu, kmem);
         stocked = AddToAncestors<TC>(cpu, tree, found, kmem);
@@ -62,20 +63,45 @@ public static unsafe class Audit
                 for (LruList list = 0; list <= LruList.Unevictable; list++) listed += TC.LruCount(memcg, node, list);
             }
             CheckStatistics<TC>(memcg, found[id], wrong);
-            if (!Memcg.IsRoot(memcg)) CheckCounter<TC>(memcg, found[id], wrong); // the root's own pages are not counted (I1b)
+            if (!Memcg.IsRoot(memcg)) residue += CheckCounter<TC>(memcg, found[id], wrong); // the root's own pages are not counted
+            else CheckRoot<TC>(memcg, found[id].KernelBelow + kmem.BytesOf(id), wrong);
             if (!Memcg.IsRoot(memcg) && Guarded<int>.Get(&tree->SwapAccounting) != 0) CheckMemsw<TC>(memcg, found[id], wrong);
             charged += MemcgStat.Read(memcg, MemcgStatItem.PgpgIn);
             uncharged += MemcgStat.Read(memcg, MemcgStatItem.PgpgOut);
         }
+        CheckStocks<TC>(cpu, wrong);
+        CheckIds(tree, wrong);
         ListLru.Check(cpu, tree, wrong);
         AuditPageCgroup.Check<TC>(cpu, tree, found.Sum(f => f.Pages), wrong);
         if (onLists != listed) wrong.Add($"lru: {onLists} frames have the LRU bit, the lists count {listed}");
-        if (!TC.LeavesResidue && AtomicLong.Load(&tree->DeadResidue) is not 0 and var residue) wrong.Add($"{residue} groups were released with pages still counted");
+        if (!TC.LeavesResidue && residue != 0) wrong.Add($"{residue} pages are counted by removed groups alone");
         charged += AtomicLong.Load(&tree->DeadCharged);
         uncharged += AtomicLong.Load(&tree->DeadUncharged);
         long resident = found.Sum(f => f.Pages);
         if (charged != uncharged + resident) wrong.Add($"charged {charged} is not uncharged {uncharged} + resident {resident}");
-        return new Balance(charged, uncharged, resident, stocked, onLists, AtomicLong.Load(&tree->Count), AtomicLong.Load(&tree->Dying), wrong);
+        return new Balance(charged, uncharged, resident, stocked, onLists, AtomicLong.Load(&tree->Count), AtomicLong.Load(&tree->Dying), residue, wrong);
+    }
+
+    /// <summary>No stock holds more than a batch, or pages of nobody, or a group twice (I3).</summary>
+    private static void CheckStocks<TC>(in ThisCpu cpu, List<string> wrong) where TC : struct, IMemoryController
+    {
+        for (int i = 0; i < Guarded<int>.Get(&cpu.Table->Count); i++)
+            if (TC.StockFault(CpuTable.Area(cpu.Table, i)) is { } fault) wrong.Add($"stock of cpu {i}: {fault} (I3)");
+    }
+
+    /// <summary>Every id is either a group's in use or free for the next one, and its group knows it (I20).</summary>
+    private static void CheckIds(MemcgTree* tree, List<string> wrong)
+    {
+        int capacity = Guarded<int>.Get(&tree->Capacity);
+        long used = 0, free = IntrusiveList.Walk(&tree->Free);
+        for (int id = 0; id < capacity; id++)
+        {
+            Memcg* memcg = MemcgTree.ById(tree, id);
+            if (Guarded<int>.Get(&memcg->Id) != id) wrong.Add($"group {id} believes that it is {Guarded<int>.Get(&memcg->Id)} (I20)");
+            if (Css.StateOf(&memcg->Css) != CssState.Free) used++;
+        }
+        if (used + free != capacity || used != AtomicLong.Load(&tree->Count))
+            wrong.Add($"{capacity} ids: {used} in use, {free} free, {AtomicLong.Load(&tree->Count)} counted (I20)");
     }
 
     /// <summary>Looks at every frame: whose it is, whether it may be. Returns how many are on a list.</summary>
@@ -136,8 +162,11 @@ public static unsafe class Audit
         if (balance != found.Pages) wrong.Add($"group {id}: pgpgin - pgpgout is {balance}, {found.Pages} pages are charged");
     }
 
-    /// <summary>usage = pages of the subtree + stocks of the subtree (I1); at most the limit, at least 0, at most the peak (5.7, 2).</summary>
-    private static void CheckCounter<TC>(Memcg* memcg, in Found found, List<string> wrong) where TC : struct, IMemoryController
+    /// <summary>
+    /// usage = pages of the subtree + stocks of the subtree (I1); at most the limit, at least 0 (I4), at most the peak (5.7, 2). Returns what a removed
+    /// group counts beyond that.
+    /// </summary>
+    private static long CheckCounter<TC>(Memcg* memcg, in Found found, List<string> wrong) where TC : struct, IMemoryController
     {
         int own = Guarded<int>.Get(&memcg->Id);
         long usage = TC.Usage(memcg, CounterKind.Memory), limit = TC.Limit(memcg, CounterKind.Memory), peak = TC.Peak(memcg, CounterKind.Memory);
@@ -150,6 +179,17 @@ public static unsafe class Audit
         if (usage > limit) wrong.Add($"group {own}: usage {usage} over limit {limit}");
         if (usage < 0) wrong.Add($"group {own}: usage {usage} below zero");
         if (peak < usage) wrong.Add($"group {own}: peak {peak} below usage {usage}");
+        return exact ? 0 : usage - expected;
+    }
+
+    /// <summary>
+    /// I1b: the root's kmem counter has what its descendants have, what they left to it, and what was freed since it was the root's; its memory counter
+    /// has no such law, because the root's own pages look like those it inherited.
+    /// </summary>
+    private static void CheckRoot<TC>(Memcg* root, long kernelBytes, List<string> wrong) where TC : struct, IMemoryController
+    {
+        long usage = TC.Usage(root, CounterKind.Kmem), pages = kernelBytes / MemMap.FrameBytes, drift = AtomicLong.Load(&Memcg.TreeOf(root)->RootDrift);
+        if (usage != pages + drift) wrong.Add($"root: kmem usage {usage}, the machine's charged kernel pages are {pages} and {drift} were freed as the root's (I1b)");
     }
 
     /// <summary>memsw = pages and stocks of the subtree + swap entries that record it (C-I2); never below memory (C-I4), at most its limit.</summary>

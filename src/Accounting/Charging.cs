@@ -67,10 +67,14 @@ public static unsafe class Charging
         return true;
     }
 
-    /// <summary>memcg_uncharge_kmem. The caller keeps memcg from being recycled: by a reference, or by being inside RCU.</summary>
+    /// <summary>
+    /// memcg_uncharge_kmem. The caller keeps memcg from being recycled: by a reference, or by being inside RCU. The root's own objects are never charged;
+    /// what it inherited was, through its counter, and is not uncharged there, as in Linux. The audit wants to know how much that is (I1b).
+    /// </summary>
     public static void UnchargeKmem<TC>(in ThisCpu cpu, Memcg* memcg, int pages) where TC : struct, IMemoryController
     {
         if (!Memcg.IsRoot(memcg)) TC.UnchargeKmem(cpu, memcg, pages);
+        else AtomicLong.Add(&Memcg.TreeOf(memcg)->RootDrift, pages);
     }
 
     /// <summary>Binds page to memcg, which was charged for it; a page that somebody else bound meanwhile gives the charge back.</summary>

@@ -48,12 +48,21 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     public static void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages)
     {
         TCounter.UnchargeKmem(cpu, memcg, pages);
-        TCounter.Uncharge<NoPin>(cpu, memcg, pages, pages);
+        // A stock that pins nothing must not remember a group after the drain of its offline, so it gets none of these pages.
+        if (!TKmem.RefillsStock || TResidents.Pins == Pins.Nothing)
+        {
+            TCounter.Uncharge<NoPin>(cpu, memcg, pages, pages);
+            return;
+        }
+        TResidents.OnCounted(cpu, memcg, pages); // DropChargePin put these; put again when the stock is drained
+        TCounter.Refill<TResidents>(cpu, memcg, pages);
     }
     /// <inheritdoc/>
     public static long StockedPages(CpuArea* area, Memcg* memcg) => TCounter.StockedPages(area, memcg);
     /// <inheritdoc/>
     public static bool StockRemembers(CpuArea* area, Memcg* memcg) => TCounter.StockRemembers(area, memcg);
+    /// <inheritdoc/>
+    public static string? StockFault(CpuArea* area) => TCounter.StockFault(area);
     /// <inheritdoc/>
     public static long Usage(Memcg* memcg, CounterKind kind) => TCounter.Usage(memcg, kind);
     /// <inheritdoc/>
@@ -143,7 +152,9 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
         return move.Done;
     }
     /// <inheritdoc/>
-    public static void SetMigrating(in ThisCpu cpu, Page* page, bool migrating) => TPageCgroup.SetMigrating(cpu, page, migrating);
+    public static bool TryMarkMigrating(in ThisCpu cpu, Page* page, out Memcg* owner) => TPageCgroup.TryMarkMigrating(cpu, page, out owner);
+    /// <inheritdoc/>
+    public static void ClearMigrating(in ThisCpu cpu, Page* page) => TPageCgroup.ClearMigrating(cpu, page);
     /// <inheritdoc/>
     public static bool ChargesInsertedPages => TPageCgroup.ChargesInsertedPages;
 

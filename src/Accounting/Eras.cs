@@ -147,9 +147,13 @@ public static class Eras
         new(Axis.Kmem, "None", "kernel objects are charged to nobody (nokmem)"),
         new(Axis.Kmem, "PerCachePin", "a copy of each cache per group, which holds the group until it is empty (3.14)"),
         new(Axis.Kmem, "ReparentCaches", "copies become the parent's at offline (2014, not merged)"),
+        new(Axis.Kmem, "ReparentCachesAsPosted", "the same as the mail had it",
+            "an allocation uses a copy that it holds no reference on, and a free looks at it after its last (D4, D6)"),
         new(Axis.Kmem, "ReparentCachesRef", "the same, a percpu_ref per copy (5.3)"),
         new(Axis.Kmem, "ReparentPointerByPage", "slab pages name a counted pointer to the group (2019, patch 2)"),
         new(Axis.Kmem, "ReparentPointer", "objects name it, caches are shared (2019, whole series)"),
+        new(Axis.Kmem, "ReparentPointerAsPosted", "the same as the mail had it",
+            "the pointer is killed before the css reference that it owes is taken, so the group may be released online (E3)"),
         new(Axis.Kmem, "ObjCgroup", "objects name an obj_cgroup, bytes are stocked per CPU (5.9 to 6.18)"),
         new(Axis.Kmem, "ObjCgroupPerNode", "the same, one per group and node, user pages name it too (7.1)"),
         new(Axis.LruSwitch, "W1", "the old book's lock held around the switch"),
@@ -235,6 +239,10 @@ public static class Eras
                 + $"while others use it; {pc} does not have them. Choose uncharge=AtFinalPut",
             _ when early && made && lru != "TwinListsAsync" => $"uncharge={uncharge} with lru={lru} needs a page_cgroup that keeps the owner of an uncharged page on its list, "
                 + $"because it is taken off later; {pc} does not. Choose page_cgroup=FlagArray16 or lru=TwinListsAsync",
+            _ when uncharge == "AtUnmap32" && made => $"uncharge={uncharge} needs page_cgroup=FlagArray16 or FlagArray40, because a page is marked while it migrates; "
+                + $"{pc} has no place for the mark. Choose uncharge=AtUnmap29",
+            _ when made && kmem != "None" => $"kmem={kmem} needs a page_cgroup that leaves the words of kernel pages alone, because kmem keeps their owners there; {pc} keeps "
+                + "its object in every page's word, and no kernel had both. Choose kmem=None",
             _ when early && array && residents == "PinPerPage" => $"uncharge={uncharge} needs residents=MoveToParent or ForceEmpty, because an uncharged page stays "
                 + "on its group's list and pins nothing; only they wait until the lists are empty",
             "ObjcgWord" when kmem != "ObjCgroupPerNode" => $"page_cgroup={pc} needs kmem=ObjCgroupPerNode, because pages name its objcgs; {kmem} has none per node",

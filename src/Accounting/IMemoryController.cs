@@ -84,6 +84,8 @@ public unsafe interface IMemoryController
     static abstract long StockedPages(CpuArea* area, Memcg* memcg);
     /// <summary>Does the stock of one CPU remember memcg, with pages or without?</summary>
     static abstract bool StockRemembers(CpuArea* area, Memcg* memcg);
+    /// <summary>What is wrong in the stock of one CPU by itself, or null; at quiescence (I3).</summary>
+    static abstract string? StockFault(CpuArea* area);
     /// <summary>Pages charged now.</summary>
     static abstract long Usage(Memcg* memcg, CounterKind kind);
     /// <summary>Most pages ever seen by a charge; racy (S4).</summary>
@@ -125,8 +127,10 @@ public unsafe interface IMemoryController
     static abstract bool ReleaseMemsw(in ThisCpu cpu, Page* page, out Memcg* owner, out ClearedCharge charge);
     /// <summary>An isolated, locked page changes hands; to is null for nobody. Counters and statistics are the caller's.</summary>
     static abstract bool MoveAccount(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, out ClearedCharge charge);
-    /// <summary>The mark that keeps an unmapped page charged while it migrates.</summary>
-    static abstract void SetMigrating(in ThisCpu cpu, Page* page, bool migrating);
+    /// <inheritdoc cref="IPageCgroupDesign.TryMarkMigrating"/>
+    static abstract bool TryMarkMigrating(in ThisCpu cpu, Page* page, out Memcg* owner);
+    /// <inheritdoc cref="IPageCgroupDesign.ClearMigrating"/>
+    static abstract void ClearMigrating(in ThisCpu cpu, Page* page);
     /// <summary>Are device pages charged when they are inserted?</summary>
     static abstract bool ChargesInsertedPages { get; }
 

@@ -140,6 +140,7 @@ public static unsafe class MemcgLife
     private static void Offline(in ThisCpu cpu, Memcg* memcg)
     {
         MemcgTree* tree = Memcg.TreeOf(memcg);
+        if (Guarded<int>.Get(&memcg->Css.OnlineChildren) is var online && online != 0) Bug.Fail("memcg: offline before its children (I18), online children", online);
         var designs = (delegate*<in ThisCpu, Memcg*, void>)Guarded<nint>.Get(&memcg->Css.OfflineFunction);
         designs(cpu, memcg);
         TreeLock.Acquire(cpu, &tree->Lock);
@@ -154,6 +155,8 @@ public static unsafe class MemcgLife
     private static void Release(in ThisCpu cpu, PerCpuRef* r)
     {
         var memcg = (Memcg*)r;
+        if (Css.StateOf(&memcg->Css) != CssState.Offline) Bug.Fail("memcg: the last reference is gone before the group is offline, id and state",
+            Guarded<int>.Get(&memcg->Id), (long)Css.StateOf(&memcg->Css));
         AtomicInt.Store(&memcg->Css.State, (int)CssState.Released);
         var designs = (delegate*<in ThisCpu, Memcg*, bool>)Guarded<nint>.Get(&memcg->Css.ReleaseFunction);
         if (designs(cpu, memcg)) Retire(cpu, memcg);
@@ -188,7 +191,7 @@ public static unsafe class MemcgLife
     private static void CloseBooks(MemcgTree* tree, Memcg* memcg)
     {
         var usage = (delegate*<Memcg*, long>)Guarded<nint>.Get(&memcg->Css.UsageFunction);
-        if (usage(memcg) != 0) AtomicLong.Add(&tree->DeadResidue, 1);
+        if (usage(memcg) is var left && left != 0) AtomicLong.Add(&tree->DeadResidue, left);
         AtomicLong.Add(&tree->DeadCharged, MemcgStat.Read(memcg, MemcgStatItem.PgpgIn));
         AtomicLong.Add(&tree->DeadUncharged, MemcgStat.Read(memcg, MemcgStatItem.PgpgOut));
     }

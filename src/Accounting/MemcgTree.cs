@@ -35,6 +35,12 @@ public unsafe struct MemcgTree
     /// <summary>I: bytes from one CPU's statistics to the next CPU's.</summary>
     [FieldOffset(32)] public Guarded<nint> StatStride;
 
+    /// <summary>
+    /// A: kernel pages that were charged through the root's counter on behalf of a group below, and freed when they were the root's: nobody
+    /// uncharges them there, so that counter drifts upwards by them (I1b; Linux: obj_cgroup_uncharge_pages skips the root).
+    /// </summary>
+    [FieldOffset(64)] public AtomicLong RootDrift;
+
     /// <summary>L: protects the tree's shape, the free list and the states of Css (Linux: cgroup_mutex).</summary>
     [FieldOffset(128)] public LockWord Lock;
     /// <summary>L: under <see cref="Lock"/>: groups not in use.</summary>
@@ -48,7 +54,7 @@ public unsafe struct MemcgTree
     [FieldOffset(168)] public AtomicLong DeadCharged;
     /// <summary>A: pages ever uncharged from them.</summary>
     [FieldOffset(176)] public AtomicLong DeadUncharged;
-    /// <summary>A: groups released while their own counter was not 0.</summary>
+    /// <summary>A: pages that freed groups still counted: charged through them, uncharged through their parent (E6).</summary>
     [FieldOffset(184)] public AtomicLong DeadResidue;
 
     /// <summary>L: css_set_lock: which group a task is in; inside <see cref="Lock"/>. Lists of mem_cgroup_ptr too (2019).</summary>

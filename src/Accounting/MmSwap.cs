@@ -18,11 +18,15 @@ public static unsafe class MmSwap
             PageTableLock.Acquire(cpu, ptl);
             Page* pte = GuardedPtr<Page>.Get(MmStruct.Entry(mm, index));
             Page* moving = Pte.IsMigration(pte) ? Pte.MigratingOf(pte) : null;
-            // Frozen while its place in a cache is taken over: a reference got then would be lost (Linux: migration_entry_wait). The migrator unfreezes it.
+            // Frozen while its place in a cache is taken over: a reference got then would be lost (Linux: migration_entry_wait).
             bool frozen = moving != null && !PageOps.GetUnlessZero(moving);
             if (write && Pte.IsPresent(pte)) PageOps.Set(pte, PageFlags.Dirty);
             PageTableLock.Release(cpu, ptl);
-            if (frozen) continue;
+            if (frozen)
+            {
+                AwaitUnlock(moving);
+                continue;
+            }
             if (Pte.IsPresent(pte)) return FaultResult.Mapped;
             if (pte == null) return Mm.Fault<TC>(cpu, mm, index, write);
             if (moving == null)
@@ -34,6 +38,16 @@ public static unsafe class MmSwap
             PageOps.Unlock(moving);
             Mm.Put<TC>(cpu, moving);
         }
+    }
+
+    /// <summary>
+    /// Waits without a reference for a page whose migrator holds its lock; ended by that unlock. The frame may be another page's by then, and locked again:
+    /// the entry has changed in this case, and the caller looks at it next.
+    /// </summary>
+    private static void AwaitUnlock(Page* page)
+    {
+        long seen = AtomicLong.Load(&page->Flags);
+        if ((seen & PageFlags.Locked) != 0) AtomicLong.AwaitNot(&page->Flags, seen);
     }
 
     /// <summary>

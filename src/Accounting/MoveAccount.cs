@@ -50,13 +50,16 @@ public static unsafe class MoveAccount
     /// <summary>
     /// mem_cgroup_move_account: owner and statistics under the source's move lock, then the source is uncharged. The target is charged already.
     /// A mover of pages whose statistics may change meanwhile has announced itself in <see cref="Memcg.Moving"/> a grace period before.
+    /// What the page counts as is looked at before the owner changes: from then on whoever ends writeback or unmaps counts for the target,
+    /// whose lock this is not (C15).
     /// </summary>
     internal static bool Switch<TC>(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to) where TC : struct, IMemoryController
     {
         Machine.IrqOff(); // nests with the list lock's
         MoveLock.Acquire(cpu, &from->MoveLock);
+        bool mapped = AtomicInt.Load(&page->MapCount) != 0, writeback = PageOps.Test(page, PageFlags.Writeback);
         bool moved = TC.MoveAccount(cpu, page, from, to, out ClearedCharge charge);
-        if (moved) MoveStatistics<TC>(cpu, page, from, to, charge);
+        if (moved) MoveStatistics<TC>(cpu, from, to, charge.Anon != 0, mapped, writeback);
         MoveLock.Release(cpu, &from->MoveLock);
         Machine.IrqOn();
         if (!moved) return false;
@@ -65,12 +68,11 @@ public static unsafe class MoveAccount
         return true;
     }
 
-    private static void MoveStatistics<TC>(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to, in ClearedCharge charge) where TC : struct, IMemoryController
+    private static void MoveStatistics<TC>(in ThisCpu cpu, Memcg* from, Memcg* to, bool anon, bool mapped, bool writeback) where TC : struct, IMemoryController
     {
-        bool anon = charge.Anon != 0;
         Move(cpu, from, to, anon ? MemcgStatItem.Rss : MemcgStatItem.Cache);
-        if (TC.CountsPageState && !anon && AtomicInt.Load(&page->MapCount) != 0) Move(cpu, from, to, MemcgStatItem.FileMapped);
-        if (TC.CountsPageState && PageOps.Test(page, PageFlags.Writeback)) Move(cpu, from, to, MemcgStatItem.Writeback);
+        if (TC.CountsPageState && mapped && !anon) Move(cpu, from, to, MemcgStatItem.FileMapped);
+        if (TC.CountsPageState && writeback) Move(cpu, from, to, MemcgStatItem.Writeback);
         MemcgStatCpu.Add(Memcg.OnCpu(cpu, from), MemcgStatItem.PgpgOut, 1);
         if (to != null) MemcgStatCpu.Add(Memcg.OnCpu(cpu, to), MemcgStatItem.PgpgIn, 1);
     }

@@ -170,8 +170,7 @@ public static unsafe class KmemCache<THook> where THook : struct, IKmemHook
     private static void Flush(in ThisCpu cpu, KmemCacheState* cache, KmemCpu* own, int count)
     {
         MemMap* map = &GuardedPtr<AllocatorState>.Get(&cache->State)->Map;
-        ListHead empty;
-        IntrusiveList.Init(&empty);
+        ListHead* empty = null;
         KmemNode* held = null;
         for (int i = 0; i < count; i++)
         {
@@ -187,7 +186,7 @@ public static unsafe class KmemCache<THook> where THook : struct, IKmemHook
             long left = KmemObject.Give(cache, node, map, slab, obj);
             if (left == 0)
             {
-                IntrusiveList.Move(&empty, &slab->Lru);
+                empty = IntrusiveList.Chain(empty, &slab->Lru);
                 Guarded<long>.Set(&node->NrSlabs, Guarded<long>.Get(&node->NrSlabs) - 1);
             }
             else if (left == Guarded<int>.Get(&cache->PerSlab) - 1) IntrusiveList.Move(&node->Partial, &slab->Lru);
@@ -196,10 +195,10 @@ public static unsafe class KmemCache<THook> where THook : struct, IKmemHook
         int had = Guarded<int>.Get(&own->Count);
         for (int i = count; i < had; i++) GuardedPtr<byte>.Set(KmemCpu.Entry(own, i - count), GuardedPtr<byte>.Get(KmemCpu.Entry(own, i)));
         Guarded<int>.Set(&own->Count, had - count);
-        for (ListHead* at = IntrusiveList.First(&empty); at != &empty;)
+        while (empty != null)
         {
-            Page* slab = PageOps.OfLru(at);
-            at = IntrusiveList.NextOf(at);
+            Page* slab = PageOps.OfLru(empty);
+            empty = IntrusiveList.NextOf(empty);
             THook.OnSlabRelease(in cpu, cache, slab);
             KmemObject.RetireSlab(slab);
             PageAllocator<NoHook>.Free(in cpu, slab);

@@ -17,7 +17,7 @@ public static class Machines
         echo 0-7 >$CGROUP/box/cpuset.cpus
         after() { # job, file, value: set once the job has measured for a while
           until grep -qs '^.1/' /out/$1.err; do sleep 0.1; done
-          sleep 0.3
+          sleep 0.2
           echo $3 >$2
         }
         after unplug /sys/devices/system/cpu/cpu7/online 0 &
@@ -49,9 +49,9 @@ public static class Machines
         place run fault -C 0,2,4,6 -d 5ms -r 1 -w 5ms --format json -m interleave:0-3 --place mem_map=node1,percpu=node2,memcg=node3,memcg_node=interleave,zones=node0
         beside run charge-uncharge -C 1,7 -d 5ms -r 1 -w 5ms --format json
         sweep sweep fault -C node:0 -t 1,2 -m local,interleave:0-3,remote -d 5ms -r 1 -w 5ms --format json
-        unplug sweep fault -C 6,7 -t 2 -m local -d 500ms -r 3 -w 5ms --format json
+        unplug sweep fault -C 6,7 -t 2 -m local -d 300ms -r 100 --machines 100 -w 5ms --format json
         gone run fault -C 7 -d 5ms -r 1
-        shrink sweep fault -C 4,5 -t 2 -m local -d 500ms -r 3 -w 5ms --format json
+        shrink sweep fault -C 4,5 -t 2 -m local -d 300ms -r 100 --machines 100 -w 5ms --format json
         outside run fault -C 5 -d 5ms -r 1
         mems write /sys/fs/cgroup/box/cpuset.mems 0,2
         forbidden placement -m bind:1 --footprint 16M --format json

@@ -68,10 +68,13 @@ public sealed class RunTests
     [InlineData("6.12", "shrink", 5, "outside", "memcgnative: --cpus: CPU 5 is online but outside this process's cpuset (allowed: 0-4)")]
     public void A_CPU_that_is_taken_away_under_a_sweep_spoils_its_figures_and_not_its_books(string kernel, string job, int cpu, string next, string refusal)
     {
-        JsonElement point = Machines.Pairs(kernel)[job].Result.GetProperty("points")[0];
+        JsonElement result = Machines.Pairs(kernel)[job].Result, point = result.GetProperty("points")[0];
         Assert.True(point.GetProperty("books").GetProperty("balanced").GetBoolean());
         Assert.Equal("untrustworthy", point.GetProperty("throughput_ops_per_s").GetProperty("trust").GetString());
-        Assert.Contains($"CPU {cpu} was lost: its thread was found on CPU ", point.ToString(), StringComparison.Ordinal);
+        // Within a machine its thread goes on elsewhere; between two the next cannot be made, and what was measured before is kept.
+        string reasons = point.GetProperty("throughput_ops_per_s").GetProperty("trust_reasons").ToString();
+        Assert.Matches($@"CPU {cpu} was lost: its thread was found on CPU |machine \d+ of 100 could not be made: --cpus: CPU {cpu} ", reasons);
+        Assert.Equal("interrupted", result.GetProperty("status").GetString());
         Answer after = Machines.Pairs(kernel)[next];
         Assert.Equal(3, after.Status);
         Assert.StartsWith(refusal, after.Error, StringComparison.Ordinal);

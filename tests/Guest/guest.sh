@@ -8,6 +8,9 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/memcgnative/guest
 kernel=6.12 nodes='' cpus='' mib=512 near=16 far=32 pairs='' seconds=300 tree='' job='' out='' cmdline='' dry=''
 accel=tcg,thread=multi features=max clock=() cgroup=
+# Seconds of CPU without a sign of life, seconds without either, that make a machine a dead one; the watcher's own tests shorten them.
+spins=${MEMCGNATIVE_GUEST_SPINS:-25} sleeps=${MEMCGNATIVE_GUEST_SLEEPS:-120}
+owner=${MEMCGNATIVE_GUEST_OWNER-} # a process without which nobody wants the guest any more
 
 usage() {
   cat <<'END'
@@ -24,7 +27,7 @@ The exit status is the command's; 3 means that the guest cannot be had here, 125
   -d NEAR,FAR       distances: within a pair of nodes 2k and 2k+1, and beyond (16,32)
   -d A-B=D,...      single distances
   -a TEXT           more kernel command line
-  -t SECONDS        patience (300); a machine that lies still is started once more, as under -s
+  -t SECONDS        patience (300); a machine that lies still is started once more, the other way (-s)
   -o DIR            where the files that the program left in /out go
   -f TREE           program files, seen as /app (default: this build of memcgnative)
   -j JOB            a script for the guest's shell instead of a command; "run NAME COMMAND" leaves NAME.out, .err, .status in DIR;
@@ -163,23 +166,25 @@ pack() { # archive
   (cd "$root" && find -L . | cpio -o -L -H newc --quiet) >"$1"
 }
 
-# Emulated CPUs that run side by side may miss an instruction that another one patches (a static key), or an interrupt: the kernel dies
-# ("Oops: int3") or the machine lies still. That is told from a program that takes long by the line that init writes every 2 s, and from a
-# busy host by what the emulator did in the silence: it ran for long, or neither ran nor stood in line for a CPU.
-readonly late=124 still=125
+# An emulated machine may lie still: a CPU misses an instruction that another one patches (a static key), or an interrupt, or all of them
+# wait for one another in stop_machine. The kernel then dies ("Oops: int3"), complains of soft lockups, or is silent. Told from a program that
+# takes long by the line that init writes every 2 s (not by the kernel's complaints), and from a busy host by what the emulator did since the
+# last one: it ran for long, or neither ran nor stood in line for a CPU.
+readonly late=124 still=125 orphan=143
 watch() {
   local begin=$SECONDS said=0 at=$SECONDS heard ran=0 stood=0 ran0=0 stood0=0
   while kill -0 "$emulator" 2>/dev/null; do
     sleep 1
+    if [ -n "$owner" ] && [ ! -e "/proc/$owner" ]; then exit "$orphan"; fi
     if [ $((SECONDS - begin)) -ge "$seconds" ]; then
       end_emulator
       return "$late"
     fi
     if [ "${#clock[@]}" != 0 ]; then continue; fi # its seconds are not ours
     read -r ran stood < <(scheduled) || true
-    heard=$(stat -c %s "$work/console")
+    heard=$(grep -c '^alive' "$work/console") || true
     if [ "$heard" != "$said" ]; then said=$heard at=$SECONDS ran0=$ran stood0=$stood; fi
-    if [ $((ran - ran0)) -ge 40 ] || { [ $((SECONDS - at)) -ge 120 ] && [ $((ran - ran0 + stood - stood0)) -lt 20 ]; }; then
+    if [ $((ran - ran0)) -ge "$spins" ] || { [ $((SECONDS - at)) -ge "$sleeps" ] && [ $((ran - ran0 + stood - stood0)) -lt $((sleeps / 6)) ]; }; then
       end_emulator
       return "$still"
     fi
@@ -263,9 +268,10 @@ for attempt in 1 2; do
   emulator=$!
   watch && wait "$emulator" || status=$?
   emulator=''
-  if [ "$attempt" = 2 ] || ! grep -q 'Kernel panic - not syncing' "$work/console" && [ "$status" != "$still" ]; then break; fi
+  if [ "$attempt" = 2 ] || { ! grep -q 'Kernel panic - not syncing' "$work/console" && [ "$status" != "$still" ]; }; then break; fi
   echo 'guest: the machine locked up in the emulator; starting it once more' >&2
-  accel=tcg,thread=single
+  # The other way: what one way of running the CPUs gets stuck in, the other passes.
+  if [ "$accel" = tcg,thread=single ] && [ "${#clock[@]}" = 0 ]; then accel=tcg,thread=multi; else accel=tcg,thread=single; fi
 done
 mkdir "$work/out"
 if [ "$status" != 0 ] || ! tar xzf "$work/out.tgz" -C "$work/out" 2>/dev/null; then

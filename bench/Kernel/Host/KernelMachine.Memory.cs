@@ -73,12 +73,13 @@ internal sealed partial class KernelMachine
         if (value is not { } v) return Reading.None(why.Length > 0 ? why : $"cgroup {backend.Host.Version} does not show {key}");
         if (key == "failcnt") v -= failcntBase.GetValueOrDefault(group);
         if (backend.Host.V2 && IsStatistic(key)) v -= ChildrenOf(group).Sum(c => c.Value(key).Value ?? 0); // v2 shows the whole subtree
-        int paying = payers.Count(p => p == group || p.StartsWith(group + "/", StringComparison.Ordinal));
+        bool Below(string p) => p == group || p.StartsWith(group + "/", StringComparison.Ordinal);
+        int paying = payers.Count(Below), stocked = payers.Union(parents).Count(Below);
         return key switch
         {
-            "usage" or "peak" => Counter(v, group, paying),
-            "kmem" => new Reading(v, 0, backend.Stock.Slack(backend.Cpus, paying) + OwnKernelPages(paying),
-                $"{backend.Stock.Words(backend.Cpus, paying)}, tasks' own {OwnKernelPages(paying)}"),
+            "usage" or "peak" => Counter(v, group, paying, stocked),
+            "kmem" => new Reading(v, 0, backend.Stock.Slack(backend.Cpus, stocked) + OwnKernelPages(paying),
+                $"{backend.Stock.Words(backend.Cpus, stocked)}, tasks' own {OwnKernelPages(paying)}"),
             _ => IsStatistic(key) || key is "pgpgin" or "pgpgout" ? Statistic(v, paying) : Reading.Exact(v),
         };
     }
@@ -89,11 +90,11 @@ internal sealed partial class KernelMachine
         groups.Where(g => g.Key.StartsWith(group + "/", StringComparison.Ordinal) && !g.Key.AsSpan(group.Length + 1).Contains('/')).Select(g => g.Value);
 
     /// <summary>The counter is exact but for stocks; beside the scenario's pages it holds the kernel's and the runtime's own of each task.</summary>
-    private Reading Counter(long value, string group, int paying)
+    private Reading Counter(long value, string group, int paying, int stocked)
     {
-        long stock = backend.Stock.Slack(backend.Cpus, paying), kernel = groups[group].Value("kmem").Value ?? 0;
+        long stock = backend.Stock.Slack(backend.Cpus, stocked), kernel = groups[group].Value("kmem").Value ?? 0;
         long vectors = freedSomething ? (long)backend.Stock.Vector * backend.Cpus : 0;
-        string why = $"{backend.Stock.Words(backend.Cpus, paying)}, kernel memory now {kernel}, runtime {RuntimePages} x {paying} task group(s)"
+        string why = $"{backend.Stock.Words(backend.Cpus, stocked)}, kernel memory now {kernel}, runtime {RuntimePages} x {paying} task group(s)"
             + (vectors > 0 ? $", page vectors {backend.Stock.Vector} x {backend.Cpus}" : "");
         return new Reading(value, 0, stock + kernel + vectors + (long)RuntimePages * paying, why);
     }

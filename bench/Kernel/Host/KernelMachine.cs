@@ -17,6 +17,7 @@ internal sealed partial class KernelMachine : IScriptMachine
     private readonly Dictionary<string, string> ends = []; // of tasks that are gone
     private readonly Dictionary<string, KernelRegion> regions = [];
     private readonly HashSet<string> payers = [], handsDown = [];
+    private readonly HashSet<string> parents = []; // pay for the structures of their children (5.18), out of a stock of their own
     private readonly Dictionary<string, long> failcntBase = [];
     private readonly long dyingBefore;
     private long sinceQuiet;
@@ -92,6 +93,7 @@ internal sealed partial class KernelMachine : IScriptMachine
         int slash = s.Subject.LastIndexOf('/');
         string parent = slash < 0 ? "" : s.Subject[..slash];
         OwnDirectory above = parent.Length == 0 ? top : groups[parent].Directory;
+        if (parent.Length > 0) parents.Add(parent);
         if (backend.Host.V2 && handsDown.Add(parent)) above.Write("cgroup.subtree_control", "+memory");
         groups[s.Subject] = new CgroupFiles(above.Make(s.Subject[(slash + 1)..]), backend.Host.V2);
         foreach ((string limit, long pages) in s.Limits) groups[s.Subject].TrySetLimit(limit, pages);

@@ -11,9 +11,6 @@ namespace MemcgNative.Bench;
 /// </summary>
 internal sealed class CompareCommand(CommandContext context)
 {
-    /// <summary>Fewer numbers of CPUs than this and a curve through them is anything.</summary>
-    private const int FitNeeds = 5;
-
     public static readonly Argument<string[]> Files = new("file") { Description = "results of sweep (port) and of kernel probe", Arity = ArgumentArity.OneOrMore };
     public static readonly Option<string[]?> Import = new("--import") { HelpName = "FILE", Description = "also a CSV of will-it-scale or a stats.json of lkp" };
 
@@ -32,19 +29,21 @@ internal sealed class CompareCommand(CommandContext context)
         to.WriteLine("Shapes, not speeds: each curve against its own first point. The port charges a frame; the kernel also faults, zeroes and maps it.");
         int[] cpus = [.. curves.SelectMany(x => x.Throughput.Keys).Distinct().Order()];
         int width = curves.Max(x => x.Name.Length), what = curves.Max(x => x.What.Length);
-        to.WriteLine($"{"".PadRight(width)}  {"".PadRight(what)}  {string.Join("  ", cpus.Select(n => string.Create(c, $"{n + " CPU",7}")))}");
+        to.WriteLine($"{"".PadRight(width)}  {"".PadRight(what)}  {string.Join("  ", cpus.Select(n => string.Create(c, $"{n + " CPU",7}")))}  fit");
         foreach (Curve curve in curves)
         {
             IEnumerable<string> cells = cpus.Select(n => double.IsNaN(curve.SpeedUp(n)) ? "      -" : string.Create(c, $"{curve.SpeedUp(n),7:0.00}"));
-            to.WriteLine($"{curve.Name.PadRight(width)}  {curve.What.PadRight(what)}  {string.Join("  ", cells)}");
+            to.WriteLine($"{curve.Name.PadRight(width)}  {curve.What.PadRight(what)}  {string.Join("  ", cells)}  {Fit(curve)}");
         }
         foreach (var same in curves.GroupBy(x => x.What).Where(g => g.Count() > 1))
             foreach (int n in cpus.Where(n => same.All(x => x.Throughput.ContainsKey(n))))
                 Order([.. same], same.Key, n, to);
-        int most = curves.Max(x => x.Throughput.Count);
-        to.WriteLine(most >= FitNeeds ? "fit: sigma, kappa and knee of each curve: memcgnative sweep prints them"
-            : $"fit: none, {most} number(s) of CPUs; it needs {FitNeeds} that the machine owns");
+        if (curves.All(x => x.Throughput.Count < Scalability.LeastCounts))
+            to.WriteLine($"fit: none; a curve through fewer than {Scalability.LeastCounts} numbers of CPUs that the machine owns could be anything");
     }
+
+    /// <summary>Gunther's law, of each curve by itself: sigma is what waits, kappa what CPUs tell each other.</summary>
+    private static string Fit(Curve curve) => Scalability.Sentence(Scalability.Fit(curve.What, curve.Name, "", [.. curve.Throughput.Select(p => (p.Key, p.Value))]));
 
     /// <summary>The difference is more than the two points spread.</summary>
     private static bool CanTell(Curve a, Curve b, int cpus) =>

@@ -53,11 +53,16 @@ internal static class CurveFiles
         if (root.TryGetProperty("series", out JsonElement series) && series.ValueKind == JsonValueKind.Array)
             return Group(Of(series), "kernel");
         if (root.TryGetProperty("points", out JsonElement points) && points.ValueKind == JsonValueKind.Array)
-            return Group(points.EnumerateArray().Select(p => (Text(p, "workload"), Text(p, "model"), (int)Value(p, "threads"),
+            return Group(points.EnumerateArray().Select(p => (Text(p, "workload"), Text(p, "model") + Depth(root), (int)Value(p, "threads"),
                 p.TryGetProperty("throughput_ops_per_s", out JsonElement t) ? Value(t, "median") : 0, 0.0)), "port");
         Curve[] lkp = Lkp(name, root);
         return lkp.Length > 0 ? lkp : throw new UsageException($"{name}: is neither a result of sweep or probe nor of lkp (will-it-scale.per_process_ops)");
     }
+
+    /// <summary>Groups deep, as the probe's places say it: sweeps of several depths set root and child side by side.</summary>
+    private static string Depth(JsonElement root) =>
+        root.TryGetProperty("scenario", out JsonElement s) && s.ValueKind == JsonValueKind.Object && s.TryGetProperty("memcg", out JsonElement m)
+        && m.ValueKind == JsonValueKind.Object && (int)Value(m, "depth") is var depth && depth != 1 ? string.Create(CultureInfo.InvariantCulture, $" depth {depth}") : "";
 
     private static IEnumerable<(string, string, int, double, double)> Of(JsonElement array) =>
         array.EnumerateArray().Select(p => (Text(p, "loop"), Text(p, "place"), (int)Value(p, "cpus"), Value(p, "median_ops_per_s"), Value(p, "spread_pct") / 100));

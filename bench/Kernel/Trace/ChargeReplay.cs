@@ -6,113 +6,179 @@ namespace MemcgNative.Bench;
 
 /// <summary>What came of driving the kernel's own calls through a counter and a stock of the port.</summary>
 /// <param name="Stock">Which stock.</param>
-/// <param name="Calls">try_charge, refill, uncharge and drain events driven.</param>
-/// <param name="Compared">Of them, those at whose entry the kernel's counter was recorded.</param>
-/// <param name="Different">Of these, how many found another value in the port.</param>
+/// <param name="Calls">try_charge, refill, uncharge and drain driven.</param>
+/// <param name="Compared">Of them, those at whose entry the kernel's counter was recorded and no other CPU was on its way to it.</param>
+/// <param name="Counted">Calls of the counter that the kernel made within them, each compared with the port's.</param>
+/// <param name="Groups">Groups that went offline, and were released.</param>
+/// <param name="Different">Calls that found another value, or made other calls of the counter; groups that the port's stocks still held at their release.</param>
 /// <param name="First">The first that differs, in words; null when none does.</param>
 /// <param name="AtEnd">Pages the port's counters hold at the end, by group.</param>
-internal sealed record ChargeResult(string Stock, long Calls, long Compared, long Different, string? First, IReadOnlyDictionary<long, long> AtEnd);
+internal sealed record ChargeResult(string Stock, long Calls, long Compared, long Counted, (int Offline, int Released) Groups, long Different, string? First,
+    IReadOnlyDictionary<long, long> AtEnd);
 
 /// <summary>
-/// A recording in full fidelity is the sequence of calls that the kernel made to its charge path, each with the value its page_counter had at
-/// that moment. The same calls go, CPU by CPU, to the port's counter behind a stock: if batch, refill, overflow and drain are the kernel's, the two
-/// counters are equal to the page at every call. Nothing is left to tolerance, so one difference is a defect of the port or a mechanism it lacks.
+/// A recording in full fidelity is the sequence of calls that the kernel made to its charge path, and of the calls of its page_counter within, each with
+/// the counter's value at that moment. The former go, CPU by CPU, to the port's counter behind a stock: if batch, refill, overflow, change of group and
+/// drain are the kernel's, the port makes the latter itself, the same in the same order. Nothing is left to tolerance, so one difference is a
+/// defect of the port or a mechanism it lacks.
 /// </summary>
 internal static unsafe class ChargeReplay
 {
     /// <summary>True when the recording holds such calls.</summary>
     public static bool Has(TraceFile trace) => trace.Events.Any(e => e.Kind == TraceKind.TryCharge);
 
-    /// <summary>Drives it with the stock of a kernel: one slot until 6.15, seven from 6.16, batch 64.</summary>
-    public static ChargeResult Run(TraceFile trace, CancellationToken stop) =>
-        StockSize.Of(StockSize.ReleaseOf(trace.Header.Kernel)).Groups == 1 ? Run<SingleSlotStock<Batch64>>(trace, stop) : Run<SevenSlotStock<Batch64>>(trace, stop);
+    /// <summary>The stock of the recorded kernel, then the others that eras have: what they would have counted.</summary>
+    public static IReadOnlyList<ChargeResult> Run(TraceFile trace, CancellationToken stop)
+    {
+        IReadOnlyList<OrderedEvent> order = ChargeOrder.Of(trace, out string? wrong, stop);
+        StockSize kernel = StockSize.Of(StockSize.ReleaseOf(trace.Header.Kernel));
+        string own = kernel.Groups > 1 ? SevenSlotStock<Batch64>.Name : kernel.Batch == 32 ? SingleSlotStock<Batch32>.Name : SingleSlotStock<Batch64>.Name;
+        ChargeResult[] all =
+            [Run<SingleSlotStock<Batch64>>(trace, order, stop), Run<SingleSlotStock<Batch32>>(trace, order, stop), Run<SevenSlotStock<Batch64>>(trace, order, stop)];
+        return [.. all.Select(r => r.Stock == own && wrong is not null ? r with { Different = r.Different + 1, First = wrong } : r).OrderBy(r => r.Stock == own ? 0 : 1)];
+    }
 
-    /// <summary>The same with any stock, for what another era would have counted.</summary>
-    public static ChargeResult Run<TStock>(TraceFile trace, CancellationToken stop) where TStock : struct, IStockDesign =>
-        Run<TStock, Controller<Stocked<PageCounter<PageCounter192>, TStock>, OwnerWord, ZoneLruLock<TestAndSetLock>, AtFinalPut, PinPerPage, NoKmem>>(trace, stop);
+    private static ChargeResult Run<TStock>(TraceFile trace, IReadOnlyList<OrderedEvent> order, CancellationToken stop) where TStock : struct, IStockDesign =>
+        Run<TStock, Controller<Stocked<LoggedCounter, TStock>, OwnerWord, ZoneLruLock<TestAndSetLock>, AtFinalPut, PinPerPage, NoKmem>>(trace, order, stop);
 
-    private static ChargeResult Run<TStock, TC>(TraceFile trace, CancellationToken stop) where TStock : struct, IStockDesign where TC : struct, IMemoryController
+    private static ChargeResult Run<TStock, TC>(TraceFile trace, IReadOnlyList<OrderedEvent> order, CancellationToken stop)
+        where TStock : struct, IStockDesign where TC : struct, IMemoryController
     {
         int groups = trace.Events.Count(e => e.Kind == TraceKind.Group);
         using var core = new PortCore<TC>(trace.Header.Cpus, 1, 1024, new AccountingPlan(MaxGroups: Math.Min(60_000, groups + 2)), kmem: false);
         var driver = new Driver<TStock, TC>(trace, core);
-        for (int i = 0; i < trace.Events.Count; i++)
+        for (int i = 0; i < order.Count; i++)
         {
             if ((i & 0xfff) == 0) stop.ThrowIfCancellationRequested();
-            TraceEvent e = trace.Events[i];
-            if (e.Kind == TraceKind.Group) driver.Groups[e.Group] = (nint)Create(core, e.Object == 0 ? null : (Memcg*)driver.Groups[e.Object]);
-            else driver.Take(i);
+            driver.Take(order[i]);
         }
-        return new ChargeResult(TStock.Name, trace.Events.Count, driver.Compared, driver.Different, driver.First,
-            driver.Groups.ToDictionary(g => g.Key, g => PageCounter<PageCounter192>.Usage((Memcg*)g.Value, CounterKind.Memory)));
+        return driver.Result;
     }
 
-    private static Memcg* Create<TC>(PortCore<TC> core, Memcg* parent) where TC : struct, IMemoryController
+    private sealed class Driver<TStock, TC> where TStock : struct, IStockDesign where TC : struct, IMemoryController
     {
-        Memcg* memcg = MemcgLife.Create<TC>(core.Cpu(0), parent == null ? core.Accounting.Root : parent);
-        if (memcg == null) Bug.Fail("replay: the table of groups is full");
-        return memcg;
-    }
+        private readonly TraceFile trace;
+        private readonly PortCore<TC> core;
+        private readonly Dictionary<long, nint> groups = [];
+        private readonly Dictionary<(int Cpu, long Call), List<(nint Memcg, long Pages)>> inside = []; // what the kernel counted within a call
+        private readonly Dictionary<nint, long> inUse = []; // pages charged and in no stock, by group
+        private readonly long[] numbers; // calls of each CPU so far
+        private long calls, compared, counted, different;
+        private int offline, released;
+        private string? first;
 
-    /// <summary>
-    /// The calls in an order that the recording allows. A time stamp is taken before the counter is read, so calls of two CPUs that overlapped
-    /// may stand the wrong way round; the order on each CPU is certain. Where the counter is another than recorded, calls of other CPUs from the
-    /// next moment go first, one by one, until it is the recorded one.
-    /// </summary>
-    private sealed class Driver<TStock, TC>(TraceFile trace, PortCore<TC> core) where TStock : struct, IStockDesign where TC : struct, IMemoryController
-    {
-        private const long OverlapNs = 1_000_000;
-        private readonly HashSet<int> taken = [], waiting = []; // calls; CPUs whose next call waits for others
-
-        public Dictionary<long, nint> Groups { get; } = [];
-        public long Compared { get; private set; }
-        public long Different { get; private set; }
-        public string? First { get; private set; }
-
-        public void Take(int i)
+        public Driver(TraceFile trace, PortCore<TC> core)
         {
-            TraceEvent e = trace.Events[i];
-            if (e.Kind is not (TraceKind.TryCharge or TraceKind.Refill or TraceKind.Uncharge or TraceKind.Drain) || !taken.Add(i)) return;
-            var memcg = (Memcg*)Groups[e.Group];
-            if (e.Second > 0)
+            (this.trace, this.core, numbers) = (trace, core, new long[trace.Header.Cpus]);
+            foreach (TraceEvent e in trace.Events.Where(e => e.Kind == TraceKind.Group))
             {
-                waiting.Add(e.Cpu);
-                for (int next = i + 1; Usage(memcg) != e.Second - 1 && Overlaps(next, e); next++)
-                    if (!waiting.Contains(trace.Events[next].Cpu)) Take(next);
-                waiting.Remove(e.Cpu);
-                Compared++;
-                if (Usage(memcg) != e.Second - 1 && Different++ == 0)
-                    First = $"event {i} ({e.Kind} of {e.Amount} page(s) in group {e.Group} on CPU {e.Cpu}): kernel {e.Second - 1}, port {Usage(memcg)}";
+                Memcg* memcg = MemcgLife.Create<TC>(core.Cpu(0), e.Object == 0 ? core.Accounting.Root : (Memcg*)groups[e.Object]);
+                if (memcg == null) Bug.Fail("replay: the table of groups is full");
+                groups[e.Group] = (nint)memcg;
             }
-            Drive(core.Cpu(e.Cpu), memcg, e);
+            const int Before = 1 << 30; // of a group that was charged before the recording began: driven, and not compared
+            foreach (long group in groups.Keys.Except(trace.Events.Where(e => e.Second > 0 && (e.Calls || e.Counts)).Select(e => e.Group))) Charge((Memcg*)groups[group], Before);
+            foreach (TraceEvent e in trace.Events.Where(e => e.Kind == TraceKind.Held)) Hold(e);
+            foreach (TraceEvent e in trace.Events.Where(e => e.Counts))
+            {
+                if (!inside.TryGetValue((e.Cpu, e.Object), out List<(nint, long)>? of)) inside[(e.Cpu, e.Object)] = of = [];
+                of.Add((groups[e.Group], e.Kind == TraceKind.CounterCharge ? e.Amount : -e.Amount));
+            }
         }
 
-        private static long Usage(Memcg* memcg) => PageCounter<PageCounter192>.Usage(memcg, CounterKind.Memory);
-
-        private bool Overlaps(int next, in TraceEvent e) => next < trace.Events.Count && trace.Events[next].TimeNs - e.TimeNs <= OverlapNs;
-
-        private void Drive(in ThisCpu cpu, Memcg* memcg, in TraceEvent e)
+        private void Charge(Memcg* memcg, int pages)
         {
+            LoggedCounter.ChargeForced<NoPin>(core.Cpu(0), memcg, pages);
+            inUse[(nint)memcg] = inUse.GetValueOrDefault((nint)memcg) + pages;
+        }
+
+        private void Hold(in TraceEvent e)
+        {
+            var memcg = (Memcg*)groups[e.Group];
+            if (inUse.GetValueOrDefault((nint)memcg) < e.Amount) Charge(memcg, (int)e.Amount);
+            inUse[(nint)memcg] = inUse.GetValueOrDefault((nint)memcg) - e.Amount;
+            TStock.Refill<LoggedCounter, NoPin>(core.Cpu(e.Cpu), memcg, (int)e.Amount);
+        }
+
+        public ChargeResult Result =>
+            new(TStock.Name, calls, compared, counted, (offline, released), different, first, groups.ToDictionary(g => g.Key, g => Usage((Memcg*)g.Value)));
+
+        public void Take(in OrderedEvent step)
+        {
+            TraceEvent e = trace.Events[step.Event];
+            if (e.Counts) return;
+            var memcg = (Memcg*)groups[e.Group];
+            if (e.Kind == TraceKind.Offline) offline++;
+            if (e.Kind == TraceKind.Released) Release(e, memcg);
+            if (!e.Calls) return;
+            calls++;
+            string? wrong = null;
+            if (e.Second > 0 && step.Still)
+            {
+                compared++;
+                if (Usage(memcg) != e.Second - 1) wrong = $"kernel {e.Second - 1}, port {Usage(memcg)}";
+            }
+            LoggedCounter.Log.Clear();
+            wrong = Drive(core.Cpu(e.Cpu), memcg, e) ?? wrong;
+            wrong ??= Inside((e.Cpu, numbers[e.Cpu]), e);
+            numbers[e.Cpu]++;
+            if (wrong is null || different++ != 0) return;
+            first = $"event {step.Event} ({e.Kind} of {e.Amount} page(s) in group {e.Group} on CPU {e.Cpu}): {wrong}";
+        }
+
+        /// <summary>A stock that remembers a group refers to it: at its release none may (6.12: css_get in refill_stock).</summary>
+        private void Release(in TraceEvent e, Memcg* memcg)
+        {
+            released++;
+            for (int cpu = 0; cpu < core.Cpus.Count; cpu++)
+                if (TStock.Remembers(core.Cpu(cpu).Area, memcg) && different++ == 0)
+                    first = $"group {e.Group} is released on CPU {e.Cpu}, and the port's stock of CPU {cpu} holds it";
+        }
+
+        private string? Inside((int, long) call, in TraceEvent e)
+        {
+            if (e.Kind == TraceKind.Uncharge) return null; // is a call of the counter itself
+            List<(nint, long)> kernel = inside.GetValueOrDefault(call) ?? [];
+            counted += kernel.Count;
+            return kernel.SequenceEqual(LoggedCounter.Log) ? null : $"within it the kernel counted {Words(kernel)}, the port {Words(LoggedCounter.Log)}";
+        }
+
+        private string Words(IEnumerable<(nint Memcg, long Pages)> counted)
+        {
+            string[] words = [.. counted.Select(c => string.Create(System.Globalization.CultureInfo.InvariantCulture,
+                $"{c.Pages:+0;-0} in {groups.First(g => g.Value == c.Memcg).Key}"))];
+            return words.Length == 0 ? "nothing" : string.Join(", ", words);
+        }
+
+        private static long Usage(Memcg* memcg) => LoggedCounter.Usage(memcg, CounterKind.Memory);
+
+        /// <summary>What gives back more than is in use lacks a charge in the recording: said, and not driven below zero.</summary>
+        private string? Drive(in ThisCpu cpu, Memcg* memcg, in TraceEvent e)
+        {
+            long used = inUse.GetValueOrDefault((nint)memcg);
+            if (e.Kind is TraceKind.Refill or TraceKind.Uncharge)
+            {
+                if (used < e.Amount) return $"given back, and only {used} are in use";
+                inUse[(nint)memcg] = used - e.Amount;
+            }
             switch (e.Kind)
             {
                 case TraceKind.TryCharge:
                     Refusal refused = default;
-                    Stocked<PageCounter<PageCounter192>, TStock>.TryCharge<NoPin>(cpu, memcg, (int)e.Amount, ref refused);
+                    Stocked<LoggedCounter, TStock>.TryCharge<NoPin>(cpu, memcg, (int)e.Amount, ref refused);
+                    inUse[(nint)memcg] = used + e.Amount;
                     break;
                 case TraceKind.Refill:
-                    TStock.Refill<PageCounter<PageCounter192>, NoPin>(cpu, memcg, (int)e.Amount);
-                    break;
-                case TraceKind.Uncharge when Usage(memcg) < e.Amount: // a charge is missing in the recording: said, and not driven below zero
-                    Different++;
-                    First ??= $"{e.Amount} page(s) of group {e.Group} are uncharged on CPU {e.Cpu}, and only {Usage(memcg)} are charged";
+                    TStock.Refill<LoggedCounter, NoPin>(cpu, memcg, (int)e.Amount);
                     break;
                 case TraceKind.Uncharge:
-                    PageCounter<PageCounter192>.Uncharge<NoPin>(cpu, memcg, (int)e.Amount, (int)e.Amount);
+                    LoggedCounter.Uncharge<NoPin>(cpu, memcg, (int)e.Amount, (int)e.Amount);
                     break;
                 default:
-                    TStock.Drain<PageCounter<PageCounter192>, NoPin>(cpu, null);
+                    TStock.Drain<LoggedCounter, NoPin>(cpu, null);
                     break;
             }
+            return null;
         }
     }
 }

@@ -6,8 +6,8 @@ using MemcgNative.Native;
 
 namespace MemcgNative.Bench;
 
-/// <summary>What the port's counters said where the kernel's had been read.</summary>
-internal sealed record ReplayCheckpoint(long TimeNs, long Group, CounterValues Kernel, CounterValues Port, long Moving);
+/// <summary>What the port's counters said where the kernel's had been read; Moving: pages that came or went about then; KernelPages: whole pages of kernel memory alive.</summary>
+internal sealed record ReplayCheckpoint(long TimeNs, long Group, CounterValues Kernel, CounterValues Port, long Moving, long KernelPages);
 
 /// <summary>A recording that was replayed on one model.</summary>
 /// <param name="Model">Which.</param>
@@ -27,6 +27,8 @@ internal sealed unsafe class PortReplay<TC> : IDisposable where TC : struct, IMe
     /// <summary>A checkpoint is read while the machine goes on: what moved within this time of it may be on either side.</summary>
     private const long WindowNs = 3_000_000;
     private const int PollEvery = 16;
+    private const long MostPages = 1 << 22;
+    private const int MostCaches = 200;
 
     private readonly TraceFile trace;
     private readonly Model model;
@@ -35,9 +37,10 @@ internal sealed unsafe class PortReplay<TC> : IDisposable where TC : struct, IMe
     private readonly Dictionary<long, Payer> payers = [];
     private readonly List<nint> pieces = []; // of each object's pages: slot, or pointer of kernel memory; -1 when refused or freed
     private readonly List<(TraceKind Kind, Payer Payer, int First)> objects = [];
+    private readonly Dictionary<int, nint> caches = []; // by bytes of an object
     private readonly int[] sincePoll;
     private readonly bool kmem;
-    private long refused;
+    private long refused, kernelPages;
 
     private sealed class Payer(Memcg* memcg, MmStruct* space, FileSpace* file)
     {
@@ -55,11 +58,16 @@ internal sealed unsafe class PortReplay<TC> : IDisposable where TC : struct, IMe
         sincePoll = new int[cpus];
         kmem = model[Axis.Kmem] != NoKmem.Name;
         (long all, anonPeak) = Peak(trace.Events);
+        if (all > MostPages) throw new UsageException($"replay: the recording holds {all} pages at once; the port takes up to {MostPages}", ofThisMachine: true);
+        times = [.. trace.Events.Select(e => e.TimeNs)];
+        moved = new long[trace.Events.Count + 1];
+        for (int i = 0; i < trace.Events.Count; i++) moved[i + 1] = moved[i] + Pages(trace.Events[i]);
         int groups = trace.Events.Count(e => e.Kind == TraceKind.Group);
         core = new PortCore<TC>(cpus, 1, all + all / 4 + 4096, new AccountingPlan(MaxGroups: Math.Min(60_000, groups + 2), PageCacheBuckets: 1 << 14), kmem);
     }
 
     private readonly long anonPeak;
+    private readonly long[] times, moved; // of each event; pages that came or went before each
 
     /// <summary>Most pages alive at once, and most anonymous ones.</summary>
     private static (long All, long Anon) Peak(IReadOnlyList<TraceEvent> events)
@@ -94,7 +102,7 @@ internal sealed unsafe class PortReplay<TC> : IDisposable where TC : struct, IMe
         {
             if ((i & 0xfff) == 0) stop.ThrowIfCancellationRequested();
             TraceEvent e = trace.Events[i];
-            if (e.Kind == TraceKind.Checkpoint) checkpoints.Add(Compare(e, i));
+            if (e.Kind == TraceKind.Checkpoint) checkpoints.Add(Compare(e));
             else Drive(e);
             int cpu = e.Cpu % cpus;
             if (++sincePoll[cpu] < PollEvery) continue;
@@ -145,10 +153,23 @@ internal sealed unsafe class PortReplay<TC> : IDisposable where TC : struct, IMe
         objects.Add((e.Kind, payer, pieces.Count));
         if (e.Kind == TraceKind.Slab)
         {
-            pieces.Add(kmem ? (nint)KmemObjects.Kmalloc<TC>(core.Cpu(cpu), (int)e.Amount, payer.Memcg, Gfp.Kernel | Gfp.Account) : 0);
+            pieces.Add(kmem ? Object((int)e.Amount, payer, cpu) : 0);
             return;
         }
+        if (e.Kind == TraceKind.Kernel) kernelPages += e.Amount;
         for (long i = 0; i < e.Amount; i++) pieces.Add(Page(e.Kind, payer, cpu));
+    }
+
+    /// <summary>An object of a cache of its size, as the kernel has one for each kind; kmalloc's classes would charge up to four times its bytes.</summary>
+    private nint Object(int bytes, Payer payer, int cpu)
+    {
+        if (!caches.TryGetValue(bytes, out nint cache) && bytes <= KmemCache.MaxObjectBytes && caches.Count < MostCaches)
+        {
+            cache = (nint)SlabCaches.Create<TC>(core.Cpu(0), core.Slab!.Name($"replay-{bytes}"), bytes, accounted: true);
+            if (cache != 0) caches[bytes] = cache;
+        }
+        return cache != 0 ? (nint)KmemObjects.Alloc<TC>(core.Cpu(cpu), (SlabCache*)cache, payer.Memcg)
+            : (nint)KmemObjects.Kmalloc<TC>(core.Cpu(cpu), bytes, payer.Memcg, Gfp.Kernel | Gfp.Account);
     }
 
     private nint Page(TraceKind kind, Payer payer, int cpu)
@@ -182,6 +203,7 @@ internal sealed unsafe class PortReplay<TC> : IDisposable where TC : struct, IMe
     private void Free(in TraceEvent e, int cpu)
     {
         (TraceKind kind, Payer payer, int first) = objects[(int)e.Object];
+        if (kind == TraceKind.Kernel) kernelPages -= e.Amount;
         for (long i = 0; i < e.Amount; i++)
         {
             int at = first + (int)(e.Second + i);
@@ -208,21 +230,28 @@ internal sealed unsafe class PortReplay<TC> : IDisposable where TC : struct, IMe
         }
     }
 
-    private ReplayCheckpoint Compare(in TraceEvent e, int index)
+    private ReplayCheckpoint Compare(in TraceEvent e)
     {
         Memcg* memcg = payers[e.Group].Memcg;
         var port = new CounterValues(TC.Usage(memcg, CounterKind.Memory), TC.Peak(memcg, CounterKind.Memory), kmem ? TC.Usage(memcg, CounterKind.Kmem) : -1,
             MemcgStat.Read(memcg, MemcgStatItem.Rss), MemcgStat.Read(memcg, MemcgStatItem.Cache));
-        return new ReplayCheckpoint(e.TimeNs, e.Group, e.Values, port, Moving(index, e.TimeNs));
+        return new ReplayCheckpoint(e.TimeNs, e.Group, e.Values, port, Moving(e.TimeNs), kernelPages);
     }
 
     /// <summary>Pages that came or went within the window of a checkpoint.</summary>
-    private long Moving(int index, long time)
+    private long Moving(long time) => moved[First(time + WindowNs)] - moved[First(time - WindowNs + 1)];
+
+    /// <summary>The first event at or after a time.</summary>
+    private int First(long time)
     {
-        long pages = 0;
-        for (int i = index - 1; i >= 0 && time - trace.Events[i].TimeNs < WindowNs; i--) pages += Pages(trace.Events[i]);
-        for (int i = index + 1; i < trace.Events.Count && trace.Events[i].TimeNs - time < WindowNs; i++) pages += Pages(trace.Events[i]);
-        return pages;
+        int low = 0;
+        for (int high = times.Length; low < high;)
+        {
+            int middle = (low + high) / 2;
+            if (times[middle] < time) low = middle + 1;
+            else high = middle;
+        }
+        return low;
     }
 
     private static long Pages(in TraceEvent e) => e.Kind is TraceKind.Anon or TraceKind.File or TraceKind.Kernel or TraceKind.Free ? e.Amount : 0;

@@ -41,6 +41,9 @@ internal sealed class RecordCommand(CommandContext context)
         OwnDirectory tracing = host.MakeTraceInstance();
         using ChargeProbes? probes = charges ? new ChargeProbes(Path.GetDirectoryName(Path.GetDirectoryName(tracing.Path))!) : null;
         using var trace = new TraceInstance(tracing, cpus, probes?.Events ?? TraceInstance.PagesAndObjects);
+        if (charges && cpus > 1 && !File.ReadAllText("/proc/cmdline").Contains("preempt=none", StringComparison.Ordinal))
+            context.Error.WriteLine("record --charges: a task that is preempted between probe and stock goes on with another CPU's stock, which a replay cannot know; "
+                + "boot with preempt=none");
         var checkpoints = new List<(long TimeNs, CounterValues Values)>();
         trace.Start();
         checkpoints.Add((Now(), Values(files)));
@@ -59,10 +62,10 @@ internal sealed class RecordCommand(CommandContext context)
         TraceFile file = Assemble(raw, trace, probes, checkpoints, group, string.Join(' ', command), cgroups);
         TraceFormat.Write(path, file);
         TraceHeader h = file.Header;
-        double share = h.Attributed + h.Unattributed == 0 ? 0 : 100.0 * h.Unattributed / (h.Attributed + h.Unattributed);
         context.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"record: {path}: {file.Events.Count} events of {raw.Count}, {new FileInfo(path).Length} bytes, {checkpoints.Count} checkpoints, "
-            + $"without owner {share:0.00} %, lost {h.Lost}; the command ended with {process.ExitCode}"));
+            + $"without owner {100 * h.Ownerless:0.00} %, lost {h.Lost}; the command ended with {process.ExitCode}"));
+        if (h.Ownerless > ReplayReport.MostUnattributed) context.Error.WriteLine("record: more than 5 % of the events have no owner: no checkpoint of this recording can hold");
         if (h.Lost > 0) context.Error.WriteLine("record: events were lost: a replay of this recording is refused");
         if (context.Environment.Stop.IsCancellationRequested) return context.Environment.StopCode();
         return process.ExitCode == 0 ? ExitCode.Done : ExitCode.Failed;
@@ -84,7 +87,8 @@ internal sealed class RecordCommand(CommandContext context)
         {
             Kernel = SystemFacts.KernelRelease, Cgroup = cgroups.Version, Command = command, Source = probes is null ? "tracepoints" : "fprobe", Cpus = Environment.ProcessorCount,
             Recorded = DateTime.UtcNow.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture),
-            Attributed = pages?.Attributed ?? events.Count, Unattributed = pages?.Unattributed ?? 0, Lost = trace.Lost,
+            Attributed = pages?.Attributed ?? events.Count, Unattributed = pages?.Unattributed ?? calls!.Strays, Lost = trace.Lost,
+            Charged = pages is { Charged: >= 0 and var charged } ? charged : null,
         };
         return new TraceFile(header, all);
     }

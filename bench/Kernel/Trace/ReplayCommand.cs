@@ -40,11 +40,11 @@ internal sealed class ReplayCommand(CommandContext context)
     /// <summary>A recording in full fidelity: the stock of its kernel must be equal to the page at every call; the other stocks say how they differ.</summary>
     private int Charges(TraceFile trace)
     {
-        ChargeResult own = ChargeReplay.Run(trace, context.Environment.Stop);
-        context.Out.WriteLine($"{own.Stock}, the recorded kernel's: {own.Compared} calls compared, {own.Different} differ{(own.First is { } first ? $"; first: {first}" : "")}");
-        foreach (ChargeResult other in (ChargeResult[])[ChargeReplay.Run<SingleSlotStock<Batch32>>(trace, context.Environment.Stop),
-            ChargeReplay.Run<SingleSlotStock<Batch64>>(trace, context.Environment.Stop), ChargeReplay.Run<SevenSlotStock<Batch64>>(trace, context.Environment.Stop)])
-            if (other.Stock != own.Stock) context.Out.WriteLine($"{other.Stock}, of another era: {other.Different} of {other.Compared} calls find another value");
+        IReadOnlyList<ChargeResult> all = ChargeReplay.Run(trace, context.Environment.Stop);
+        ChargeResult own = all[0];
+        context.Out.WriteLine($"{own.Stock}, the recorded kernel's: {own.Calls} calls, {own.Compared} counters and {own.Counted} calls of the counter compared, "
+            + $"{own.Groups.Offline} group(s) offline, {own.Groups.Released} released, {own.Different} differ{(own.First is { } first ? $"; first: {first}" : "")}");
+        foreach (ChargeResult other in all.Skip(1)) context.Out.WriteLine($"{other.Stock}, of another era: {other.Different} of {other.Calls} calls differ");
         return own.Different == 0 ? ExitCode.Done : ExitCode.Slower;
     }
 
@@ -58,8 +58,9 @@ internal sealed class ReplayCommand(CommandContext context)
         double seconds = trace.Events.Count == 0 ? 0 : trace.Events[^1].TimeNs / 1e9;
         context.Out.WriteLine(string.Create(c, $"recording of '{h.Command}' on Linux {h.Kernel}, cgroup {h.Cgroup}, {h.Cpus} CPU(s), by {h.Source}, "
             + $"{h.Recorded}{(h.Synthetic ? ", MADE UP" : "")}"));
-        double share = h.Attributed + h.Unattributed == 0 ? 0 : 100.0 * h.Unattributed / (h.Attributed + h.Unattributed);
-        context.Out.WriteLine(string.Create(c, $"{trace.Events.Count} events in {seconds:0.###} s; without owner {share:0.00} %; lost {h.Lost}"));
+        context.Out.WriteLine(string.Create(c, $"{trace.Events.Count} events in {seconds:0.###} s; without owner {100 * h.Ownerless:0.00} %"
+            + $"{(h.Charged is { } charged ? $" (the kernel counted {charged} folios charged)" : "")}; lost {h.Lost}"));
+        if (h.Ownerless > ReplayReport.MostUnattributed) context.Out.WriteLine("more than 5 % of the events have no owner, so no checkpoint counts");
     }
 
     private static int Cpus(string? text, int recorded)

@@ -12,7 +12,8 @@ internal sealed class TraceBuilder(Func<string, int> indexOf, IReadOnlyDictionar
     private const ulong Anonymous = 2; // PAGEMAP_ANONYMOUS of include/trace/events/pagemap.h
     private readonly int pageAlloc = indexOf("kmem/mm_page_alloc"), pageFree = indexOf("kmem/mm_page_free"), lru = indexOf("pagemap/mm_lru_insertion"),
         cacheAlloc = indexOf("kmem/kmem_cache_alloc"), cacheFree = indexOf("kmem/kmem_cache_free"), kmalloc = indexOf("kmem/kmalloc"),
-        kfree = indexOf("kmem/kfree"), attach = indexOf("cgroup/cgroup_attach_task"), fork = indexOf("sched/sched_process_fork");
+        kfree = indexOf("kmem/kfree"), attach = indexOf("cgroup/cgroup_attach_task"), fork = indexOf("sched/sched_process_fork"),
+        counted = indexOf("memcg/count_memcg_events"); // -1 where the kernel has no such event
 
     private readonly Dictionary<int, long> groupOfTask = [];
     private readonly Dictionary<ulong, int> pages = []; // pfn to index of its block in made
@@ -29,8 +30,14 @@ internal sealed class TraceBuilder(Func<string, int> indexOf, IReadOnlyDictionar
         public ulong Pfn;
     }
 
-    /// <summary>Pages that came on a list of ours and whose allocation was not seen.</summary>
+    /// <summary>
+    /// Pages that came on a list of ours and whose allocation was not seen; where the kernel says how many folios it charged to our groups (PGPGIN,
+    /// vm_event_item 0), at least what is missing to that.
+    /// </summary>
     public long Unattributed { get; private set; }
+
+    /// <summary>Folios of users that the kernel says it charged to our groups; -1: it does not say.</summary>
+    public long Charged { get; private set; } = -1;
 
     /// <summary>Events with an owner.</summary>
     public long Attributed { get; private set; }
@@ -38,6 +45,7 @@ internal sealed class TraceBuilder(Func<string, int> indexOf, IReadOnlyDictionar
     /// <summary>Without the checkpoints, in order of time.</summary>
     public List<TraceEvent> Build(IReadOnlyList<RawEvent> raw)
     {
+        if (counted >= 0) Charged = 0;
         foreach (RawEvent e in raw) Take(e);
         var events = new List<TraceEvent>();
         var order = new List<(long Time, int Step, bool Make, int Index)>();
@@ -61,12 +69,18 @@ internal sealed class TraceBuilder(Func<string, int> indexOf, IReadOnlyDictionar
             }
         }
         Attributed = events.Count;
+        if (Charged == 0) Charged = -1; // cgroup v2 without v1 in the kernel does not count it
+        if (Charged > 0) Unattributed = Math.Max(Unattributed, Math.Abs(Charged - made.Count(m => m.Kind is TraceKind.Anon or TraceKind.File)));
         return events;
     }
 
     private void Take(in RawEvent e)
     {
-        if (e.Format == pageAlloc) TakePage(e);
+        if (e.Format == counted && counted >= 0)
+        {
+            if (e.B == 0 && groupOfDirectory.ContainsKey((long)e.A)) Charged += (long)e.C; // PGPGIN
+        }
+        else if (e.Format == pageAlloc) TakePage(e);
         else if (e.Format == pageFree) FreePages(e);
         else if (e.Format == lru) Listed(e);
         else if (e.Format == cacheAlloc || e.Format == kmalloc) TakeObject(e);

@@ -10,6 +10,7 @@ namespace MemcgNative.Bench;
 internal sealed class TraceEncoder
 {
     private readonly List<byte> to = [];
+    private readonly Dictionary<int, long> calls = []; // by CPU
     private long time, objects;
 
     public ReadOnlySpan<byte> Bytes => CollectionsMarshal.AsSpan(to);
@@ -28,7 +29,7 @@ internal sealed class TraceEncoder
                 Number(e.Group);
                 Number(e.Object);
                 break;
-            case TraceKind.Remove:
+            case TraceKind.Remove or TraceKind.Offline or TraceKind.Released:
                 Number(e.Group);
                 break;
             case TraceKind.Free:
@@ -47,6 +48,13 @@ internal sealed class TraceEncoder
                 Number(e.Group);
                 Number(e.Amount);
                 Number(e.Second);
+                calls[e.Cpu] = calls.GetValueOrDefault(e.Cpu) + 1;
+                break;
+            case TraceKind.CounterCharge or TraceKind.CounterUncharge:
+                Number(e.Group);
+                Number(e.Amount);
+                Number(e.Second);
+                Number(calls.GetValueOrDefault(e.Cpu) - 1 - e.Object);
                 break;
             default:
                 Number(e.Group);
@@ -76,10 +84,15 @@ internal sealed class TraceDecoder(string name, int cpus)
 {
     private readonly List<TraceEvent> events = [];
     private readonly HashSet<long> groups = [];
+    private readonly Dictionary<int, long> calls = []; // of the charge path, by CPU
     private readonly List<long> live = []; // pages, or 1 for a slab object, of each object that is still there
+    private readonly List<long> sizes = []; // as they were made
     private byte[] bytes = [];
     private int at, block;
-    private long time;
+    private long time, made;
+
+    /// <summary>Groups times CPUs: each CPU has a part of each group.</summary>
+    private const long MostShares = 1 << 22;
 
     public IReadOnlyList<TraceEvent> Events => events;
 
@@ -104,6 +117,7 @@ internal sealed class TraceDecoder(string name, int cpus)
             case TraceKind.Group:
                 long group = Number("group", long.MaxValue), parent = Number("parent", long.MaxValue);
                 if (parent != 0 && !groups.Contains(parent)) throw Damaged($"has a group {group} below {parent}, which is not there");
+                if (++made > TraceFormat.MostGroups || made * cpus > MostShares) throw Damaged($"makes more than {made - 1} groups on {cpus} CPUs");
                 if (group == 0 || !groups.Add(group)) throw Damaged($"makes group {group} a second time");
                 return new TraceEvent(kind, cpu, time, group, parent);
             case TraceKind.Remove:
@@ -118,12 +132,24 @@ internal sealed class TraceDecoder(string name, int cpus)
                 return new TraceEvent(kind, cpu, time, Amount: Number("count", long.MaxValue));
             case TraceKind.Anon or TraceKind.File or TraceKind.Kernel or TraceKind.Slab:
                 group = Known();
-                long amount = Number("size", kind == TraceKind.Slab ? TraceFormat.MostPages * 4096 : TraceFormat.MostPages);
+                long amount = Number("size", kind == TraceKind.Slab ? TraceFormat.MostObject : TraceFormat.MostPages);
                 if (amount == 0) throw Damaged("has an object of no size");
                 live.Add(kind == TraceKind.Slab ? 1 : amount);
+                sizes.Add(live[^1]);
                 return new TraceEvent(kind, cpu, time, group, live.Count - 1, amount);
             case TraceKind.TryCharge or TraceKind.Refill or TraceKind.Uncharge or TraceKind.Drain:
+                calls[cpu] = calls.GetValueOrDefault(cpu) + 1;
                 return new TraceEvent(kind, cpu, time, Known(), Amount: Number("pages", TraceFormat.MostPages), Second: Number("usage", long.MaxValue));
+            case TraceKind.CounterCharge or TraceKind.CounterUncharge:
+                group = Known();
+                long pages = Number("pages", TraceFormat.MostPages), usage = Number("usage", long.MaxValue), back = Number("call", long.MaxValue);
+                long call = calls.GetValueOrDefault(cpu) - 1 - back;
+                if (call < 0) throw Damaged("has a call of the counter within no call of the charge path");
+                return new TraceEvent(kind, cpu, time, group, call, pages, usage);
+            case TraceKind.Held:
+                return new TraceEvent(kind, cpu, time, Known(), Amount: Number("pages", TraceFormat.MostPages));
+            case TraceKind.Offline or TraceKind.Released:
+                return new TraceEvent(kind, cpu, time, Known());
             default:
                 throw Damaged($"has an event of kind {(byte)kind}, which this program does not know");
         }
@@ -133,7 +159,7 @@ internal sealed class TraceDecoder(string name, int cpus)
     {
         long back = Number("object", long.MaxValue), first = Number("page", TraceFormat.MostPages), count = Number("pages", TraceFormat.MostPages);
         long obj = live.Count - back;
-        if (back < 1 || obj < 0 || count < 1 || count > live[(int)obj]) throw Damaged("frees something that is not there");
+        if (back < 1 || obj < 0 || count < 1 || count > live[(int)obj] || first + count > sizes[(int)obj]) throw Damaged("frees something that is not there");
         live[(int)obj] -= count;
         return new TraceEvent(TraceKind.Free, cpu, time, Object: obj, Amount: count, Second: first);
     }

@@ -28,8 +28,18 @@ internal enum TraceKind : byte
     Refill = 11,
     /// <summary>Uncharged at the counter, past the stock: Group, Amount = pages.</summary>
     Uncharge = 12,
-    /// <summary>drain_local_stock: this CPU gives back what its stock holds.</summary>
+    /// <summary>drain_stock outside of a refill: this CPU gives back what its stock holds.</summary>
     Drain = 13,
+    /// <summary>page_counter_try_charge within a call: Group, Amount = pages, Second as above, Object = the call's number on this CPU, from 0.</summary>
+    CounterCharge = 14,
+    /// <summary>page_counter_uncharge within a call: likewise.</summary>
+    CounterUncharge = 15,
+    /// <summary>mem_cgroup_css_offline: Group.</summary>
+    Offline = 16,
+    /// <summary>mem_cgroup_css_free: Group; nothing refers to it any more.</summary>
+    Released = 17,
+    /// <summary>This CPU's stock held Amount pages of Group when the recording began.</summary>
+    Held = 18,
 }
 
 /// <summary>The kernel's counters of a group at a checkpoint, in pages; -1: not shown there.</summary>
@@ -45,6 +55,12 @@ internal readonly record struct TraceEvent(TraceKind Kind, int Cpu, long TimeNs,
 {
     /// <summary>True when the event makes an object that a later one frees.</summary>
     public bool Makes => Kind is TraceKind.Anon or TraceKind.File or TraceKind.Kernel or TraceKind.Slab;
+
+    /// <summary>True when it is a call of the charge path from outside.</summary>
+    public bool Calls => Kind is TraceKind.TryCharge or TraceKind.Refill or TraceKind.Uncharge or TraceKind.Drain;
+
+    /// <summary>True when it is a call of the counter within one.</summary>
+    public bool Counts => Kind is TraceKind.CounterCharge or TraceKind.CounterUncharge;
 }
 
 /// <summary>A recording: where it comes from, and its events in order of time.</summary>
@@ -76,6 +92,13 @@ internal sealed record TraceHeader
 
     /// <summary>Events that should have had one and had none.</summary>
     public long Unattributed { get; init; }
+
+    /// <summary>Folios of users that the kernel itself counted as charged (PGPGIN of its memcg events); null: it has no such event.</summary>
+    public long? Charged { get; init; }
+
+    /// <summary>Share of events without an owner, 0 to 1.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public double Ownerless => Attributed + Unattributed <= 0 ? 0 : (double)Unattributed / (Attributed + Unattributed);
 
     /// <summary>Events the kernel dropped because a buffer was full.</summary>
     public long Lost { get; init; }

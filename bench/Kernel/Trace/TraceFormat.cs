@@ -14,8 +14,8 @@ namespace MemcgNative.Bench;
 /// </summary>
 internal static class TraceFormat
 {
-    public const int BlockBytes = 1 << 18, MostEvents = 50_000_000, MostCpus = 8192;
-    public const long MostPages = 1 << 20, MostNs = 1L << 56;
+    public const int BlockBytes = 1 << 18, MostEvents = 50_000_000, MostCpus = 8192, MostGroups = 50_000;
+    public const long MostPages = 1 << 20, MostObject = 1 << 22, MostNs = 1L << 56;
     private static ReadOnlySpan<byte> Magic => "MCGTRACE1\n"u8;
 
     public static void Write(string path, TraceFile trace)

@@ -19,7 +19,11 @@ namespace MemcgNative.Bench;
 internal readonly record struct RawEvent(int Format, int Cpu, long TimeNs, ulong A, ulong B, ulong C, int Pid, ulong D, ulong E, byte Flags);
 
 /// <summary>An event to switch on, and the fields of it that are kept, at most five.</summary>
-internal sealed record WantedEvent(string Name, params string[] Fields);
+internal sealed record WantedEvent(string Name, params string[] Fields)
+{
+    /// <summary>Not every kernel has it, and a recording is whole without.</summary>
+    public bool Optional { get; init; }
+}
 
 /// <summary>
 /// A tracing instance of our own with the events a recording needs, and a thread per CPU that takes its raw pages out as they fill. The
@@ -46,6 +50,7 @@ internal sealed class TraceInstance : IDisposable
         new("kmem/mm_page_alloc", "pfn", "order", "gfp_flags"), new("kmem/mm_page_free", "pfn", "order"), new("pagemap/mm_lru_insertion", "pfn", "flags"),
         new("kmem/kmem_cache_alloc", "ptr", "bytes_alloc", "accounted"), new("kmem/kmem_cache_free", "ptr"), new("kmem/kmalloc", "ptr", "bytes_alloc", "gfp_flags"),
         new("kmem/kfree", "ptr"), new("cgroup/cgroup_attach_task", "dst_id", "pid"), new("sched/sched_process_fork", "parent_pid", "child_pid"),
+        new("memcg/count_memcg_events", "id", "item", "val") { Optional = true }, // 6.14
     ];
 
     public TraceInstance(OwnDirectory instance, int cpus, IReadOnlyList<WantedEvent> wanted)
@@ -56,6 +61,7 @@ internal sealed class TraceInstance : IDisposable
         foreach (WantedEvent want in wanted)
         {
             string path = $"{instance.Path}/events/{want.Name}/format";
+            if (!File.Exists(path) && want.Optional) continue;
             if (!File.Exists(path))
                 throw new UsageException($"record: this kernel has no event {want.Name}, or its events directory is locked down", ofThisMachine: true);
             EventFormat format = EventFormat.Parse(want.Name, File.ReadAllText(path));

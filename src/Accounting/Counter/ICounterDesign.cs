@@ -51,6 +51,8 @@ public unsafe interface ICounterDesign
     static abstract void Cancel<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin;
     /// <summary>Takes pages off the counters of memcg and every ancestor.</summary>
     static abstract void Uncharge<TPin>(in ThisCpu cpu, Memcg* memcg, int memory, int memsw) where TPin : struct, IChargePin;
+    /// <summary>refill_stock: counted pages of memcg that nothing uses any more are kept for the next charge on this CPU; without a stock they are uncharged.</summary>
+    static abstract void Refill<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin;
 
     /// <summary>Charges the kmem counter of memcg and every ancestor, or nothing and says who refused. Memory is charged beside it (see Charging.TryChargeKmem).</summary>
     static abstract bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused);
@@ -63,6 +65,8 @@ public unsafe interface ICounterDesign
     static abstract long StockedPages(CpuArea* area, Memcg* memcg);
     /// <summary>Does one CPU's stock remember memcg, with pages or without? At quiescence.</summary>
     static virtual bool StockRemembers(CpuArea* area, Memcg* memcg) => false;
+    /// <summary>What is wrong in one CPU's stock by itself, or null; at quiescence (I3).</summary>
+    static virtual string? StockFault(CpuArea* area) => null;
 
     /// <summary>Pages charged.</summary>
     static abstract long Usage(Memcg* memcg, CounterKind kind);
@@ -97,6 +101,8 @@ public unsafe interface IStockDesign
     static abstract long StockedPages(CpuArea* area, Memcg* memcg);
     /// <summary>Is memcg in one of this CPU's slots? At quiescence.</summary>
     static abstract bool Remembers(CpuArea* area, Memcg* memcg);
+    /// <summary>As in <see cref="ICounterDesign"/>.</summary>
+    static abstract string? Fault(CpuArea* area);
 }
 
 /// <summary>Pages charged at once, as a type, so that the compiler sees a constant.</summary>

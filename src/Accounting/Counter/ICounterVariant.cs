@@ -19,6 +19,7 @@ public unsafe interface ICounterVariant<TCounter> : ICounterDesign where TCounte
     static void ICounterDesign.Cancel<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) => TCounter.Cancel<TPin>(cpu, memcg, pages);
     [MethodImpl(Inline)]
     static void ICounterDesign.Uncharge<TPin>(in ThisCpu cpu, Memcg* memcg, int memory, int memsw) => TCounter.Uncharge<TPin>(cpu, memcg, memory, memsw);
+    static void ICounterDesign.Refill<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) => TCounter.Refill<TPin>(cpu, memcg, pages);
     static bool ICounterDesign.TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) => TCounter.TryChargeKmem(cpu, memcg, pages, ref refused);
     static void ICounterDesign.UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages) => TCounter.UnchargeKmem(cpu, memcg, pages);
     static void ICounterDesign.DrainAll<TPin>(in ThisCpu cpu, Memcg* root) => TCounter.DrainAll<TPin>(cpu, root);

@@ -169,6 +169,9 @@ public readonly unsafe struct PageCounter<TLayout> : ICounterDesign where TLayou
     }
 
     /// <inheritdoc/>
+    public static void Refill<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Uncharge<TPin>(cpu, memcg, pages, pages);
+
+    /// <inheritdoc/>
     public static bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) =>
         TryCharge(Of(memcg, CounterKind.Kmem), pages, out void* at) || Refuse(at, CounterKind.Kmem, ref refused);
 

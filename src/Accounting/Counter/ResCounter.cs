@@ -242,6 +242,9 @@ public readonly unsafe struct ResCounter<TLayout, TLock> : ICounterDesign where 
     }
 
     /// <inheritdoc/>
+    public static void Refill<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Uncharge<TPin>(cpu, memcg, pages, pages);
+
+    /// <inheritdoc/>
     public static bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) =>
         TryCharge(cpu, Of(memcg, CounterKind.Kmem), CounterKind.Kmem, pages, forced: false, out void* at) || Refuse(at, CounterKind.Kmem, ref refused);
     /// <inheritdoc/>

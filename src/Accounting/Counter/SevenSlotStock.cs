@@ -147,6 +147,21 @@ public readonly unsafe struct SevenSlotStock<TBatch> : IStockDesign where TBatch
     public static bool Remembers(CpuArea* area, Memcg* memcg) => Find(Of(area), memcg) >= 0;
 
     /// <inheritdoc/>
+    public static string? Fault(CpuArea* area)
+    {
+        SevenSlotLine* line = Of(area);
+        for (int i = 0; i < Slots; i++)
+        {
+            Memcg* memcg = AtomicPtr<Memcg>.Load(&line->Cached + i);
+            int pages = AtomicByte.Load(&line->Pages + i);
+            if (pages > TBatch.Pages) return $"slot {i} holds {pages} pages, at most {TBatch.Pages}";
+            if (memcg == null && pages != 0) return $"slot {i} holds {pages} pages of nobody";
+            if (memcg != null && Find(line, memcg) != i) return $"slots {Find(line, memcg)} and {i} are the same group's";
+        }
+        return null;
+    }
+
+    /// <inheritdoc/>
     public static long StockedPages(CpuArea* area, Memcg* memcg)
     {
         SevenSlotLine* line = Of(area);

@@ -78,6 +78,14 @@ public readonly unsafe struct SingleSlotStock<TBatch> : IStockDesign where TBatc
     public static bool Remembers(CpuArea* area, Memcg* memcg) => AtomicPtr<Memcg>.Load(&Of(area)->Cached) == memcg;
 
     /// <inheritdoc/>
+    public static string? Fault(CpuArea* area)
+    {
+        int pages = AtomicInt.Load(&Of(area)->Pages);
+        if (pages < 0 || pages > TBatch.Pages) return $"holds {pages} pages, at most {TBatch.Pages}";
+        return pages != 0 && AtomicPtr<Memcg>.Load(&Of(area)->Cached) == null ? $"holds {pages} pages of nobody" : null;
+    }
+
+    /// <inheritdoc/>
     public static long StockedPages(CpuArea* area, Memcg* memcg) =>
         AtomicPtr<Memcg>.Load(&Of(area)->Cached) == memcg ? AtomicInt.Load(&Of(area)->Pages) : 0;
 }

@@ -63,6 +63,9 @@ public readonly unsafe struct Stocked<TCounter, TStock> : ICounterDesign where T
         TCounter.Uncharge<TPin>(cpu, memcg, memory, memsw);
 
     /// <inheritdoc/>
+    public static void Refill<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => TStock.Refill<TCounter, TPin>(cpu, memcg, pages);
+
+    /// <inheritdoc/>
     public static bool TryChargeKmem(in ThisCpu cpu, Memcg* memcg, int pages, ref Refusal refused) => TCounter.TryChargeKmem(cpu, memcg, pages, ref refused);
     /// <inheritdoc/>
     public static void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages) => TCounter.UnchargeKmem(cpu, memcg, pages);
@@ -84,6 +87,8 @@ public readonly unsafe struct Stocked<TCounter, TStock> : ICounterDesign where T
     /// <summary>Runs on the CPU that owns the stock; empties all of it, as the work item of Linux does.</summary>
     private static void DrainOnOwner<TPin>(in ThisCpu cpu, CpuWork* work) where TPin : struct, IChargePin => TStock.Drain<TCounter, TPin>(cpu, null);
 
+    /// <inheritdoc/>
+    public static string? StockFault(CpuArea* area) => TStock.Fault(area);
     /// <inheritdoc/>
     public static bool StockRemembers(CpuArea* area, Memcg* memcg) => TStock.Remembers(area, memcg);
     /// <inheritdoc/>

@@ -65,6 +65,8 @@ public readonly unsafe struct PerCachePin : ICacheOwner
     /// <inheritdoc/>
     public static string Name => "PerCachePin";
     /// <inheritdoc/>
+    public static bool OptIn => true;
+    /// <inheritdoc/>
     public static bool LeavesResidue => false;
     /// <inheritdoc/>
     public static bool PinsCss => true;
@@ -124,6 +126,8 @@ public readonly unsafe struct ReparentCaches : ICacheOwner
 {
     /// <inheritdoc/>
     public static string Name => "ReparentCaches";
+    /// <inheritdoc/>
+    public static bool OptIn => true;
     /// <inheritdoc/>
     public static bool LeavesResidue => true;
     /// <inheritdoc/>

@@ -18,6 +18,8 @@ public unsafe interface IKmemDesign
 
     /// <summary>Do user pages name this design's objcgs? Then every group has them, and the slab layer is there before the first group.</summary>
     static virtual bool ServesPages => false;
+    /// <summary>Are pages of kernel memory that are uncharged kept in this CPU's stock?</summary>
+    static virtual bool RefillsStock => false;
 
     // Life
 

@@ -33,8 +33,8 @@ public sealed unsafe class KmemBooks
         bytes[Guarded<int>.Get(&owner->Id)] += count;
     }
 
-    /// <summary>Designs that charge slabs: each slab of a copy belongs to the copy's owner (I15).</summary>
-    public void CountSlabs(in ThisCpu cpu, delegate*<SlabCache*, Memcg*> ofCache, delegate*<long, Memcg*> ofWord)
+    /// <summary>Designs that charge slabs: each slab of a copy belongs to the copy's owner (I15). handsOver: what a group owns is its parent's once it is offline.</summary>
+    public void CountSlabs(in ThisCpu cpu, delegate*<SlabCache*, Memcg*> ofCache, delegate*<long, Memcg*> ofWord, bool handsOver)
     {
         MemMap* map = MemMap.Of(in cpu);
         for (long pfn = 0; pfn < Guarded<long>.Get(&map->Count); pfn++)
@@ -53,23 +53,25 @@ public sealed unsafe class KmemBooks
                 Add(ofWord(word), Kmalloc.OrderOf(page).Pages << MemMap.FrameShift, $"block at pfn {pfn}");
             }
         }
-        if (SlabState.Of(in cpu) != null) CheckCaches(in cpu, ofCache);
+        if (SlabState.Of(in cpu) == null) return;
+        CheckCaches(in cpu, ofCache);
+        CheckLists(in cpu, ofCache, handsOver);
     }
 
-    /// <summary>Slots name copies of their id, one each; every copy is on its root's and one group's list; no offline group has a slot (I14).</summary>
+    /// <summary>Slots name copies of their id, one each; a group has no second living copy of a root; no offline group has a slot (I14).</summary>
     private void CheckCaches(in ThisCpu cpu, delegate*<SlabCache*, Memcg*> ofCache)
     {
         SlabState* slab = SlabState.Of(in cpu);
-        long copies = 0, listed = 0, siblings = 0;
+        var living = new HashSet<(nint, nint)>();
         for (ListHead* at = IntrusiveList.First(&slab->Caches); at != &slab->Caches; at = IntrusiveList.NextOf(at))
         {
             SlabCache* cache = SlabCache.OfAll(at);
-            if (SlabCache.RootOf(cache) != null)
+            if (SlabCache.RootOf(cache) is var root && root != null)
             {
-                copies++;
+                if (Guarded<int>.Get(&cache->Dying) == 0 && !living.Add(((nint)root, (nint)ofCache(cache))))
+                    wrong.Add($"kmem: group {Guarded<int>.Get(&ofCache(cache)->Id)} has two living copies of one cache (I14)");
                 continue;
             }
-            siblings += IntrusiveList.Walk(&cache->Siblings);
             CacheSlots* slots = AtomicPtr<CacheSlots>.Load(&cache->Slots);
             for (int id = 0; slots != null && id < Guarded<int>.Get(&slots->Size); id++)
             {
@@ -79,10 +81,28 @@ public sealed unsafe class KmemBooks
                 if (Css.StateOf(&ofCache(child)->Css) == CssState.Offline) wrong.Add($"kmem: offline group {id} still has a cache in its slot (I14)");
             }
         }
+    }
+
+    /// <summary>
+    /// Every copy is on its root's list and on its owner's (I11, I14); an offline group owns none where copies are handed over (I10), and nobody is
+    /// still asked to make one for it (I14).
+    /// </summary>
+    private void CheckLists(in ThisCpu cpu, delegate*<SlabCache*, Memcg*> ofCache, bool handsOver)
+    {
+        SlabState* slab = SlabState.Of(in cpu);
+        long copies = 0, listed = 0, siblings = 0;
+        for (ListHead* at = IntrusiveList.First(&slab->Caches); at != &slab->Caches; at = IntrusiveList.NextOf(at))
+            if (SlabCache.RootOf(SlabCache.OfAll(at)) != null) copies++;
+            else siblings += IntrusiveList.Walk(&SlabCache.OfAll(at)->Siblings);
+        for (ListHead* at = IntrusiveList.First(&slab->Queue); at != &slab->Queue; at = IntrusiveList.NextOf(at))
+            if (GuardedPtr<Memcg>.Get(&((CacheRequest*)at)->Memcg) is var asker && Css.StateOf(&asker->Css) == CssState.Offline)
+                wrong.Add($"kmem: a copy is still to be made for offline group {Guarded<int>.Get(&asker->Id)} (I14)");
         for (int id = 0; id < bytes.Length; id++)
         {
             Memcg* memcg = MemcgTree.ById(tree, id);
             if (Css.StateOf(&memcg->Css) is CssState.Free or CssState.Released) continue;
+            if (handsOver && Css.StateOf(&memcg->Css) == CssState.Offline && !IntrusiveList.IsEmpty(&MemcgKmem.Of(memcg)->Caches))
+                wrong.Add($"kmem: offline group {id} still owns copies of caches (I10)");
             ListHead* mine = &MemcgKmem.Of(memcg)->Caches;
             listed += IntrusiveList.Walk(mine);
             for (ListHead* at = IntrusiveList.First(mine); at != mine; at = IntrusiveList.NextOf(at))

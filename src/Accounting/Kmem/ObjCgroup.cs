@@ -20,7 +20,7 @@ namespace MemcgNative.Accounting;
 // (J1) a reader loads the owner inside RCU and tries a css reference; (J2) reparent stores the new owner before any reference of the old
 // one is put (kill, drains), so a failed try means the new owner is visible or about to be (D8).
 //
-// Differs from Linux: no task-cached objcg (6.7), so no update bit (E10, E11); uncharge does not refill the page stock; statistics of
+// Differs from Linux: no task-cached objcg (6.7), so no update bit (E10, E11); statistics of
 // bytes are not kept. The list node and the RCU head are separate words (E5).
 
 /// <summary>How many objcgs a group has, and who switches them when it goes.</summary>
@@ -127,6 +127,9 @@ public readonly unsafe struct ObjCgroup<TForm> : IKmemDesign where TForm : struc
     public static string Name => TForm.Name;
     /// <inheritdoc/>
     public static bool LeavesResidue => true;
+    /// <inheritdoc/>
+    /// <remarks>Since 5.11 (3de7d4f25a74): freeing and allocating by turns moves no counter. The name is the stock's, so 5.9 has it too here.</remarks>
+    public static bool RefillsStock => true;
     /// <inheritdoc/>
     public static bool ServesPages => TForm.ServesPages;
     /// <inheritdoc/>

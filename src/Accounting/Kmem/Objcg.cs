@@ -126,11 +126,15 @@ public unsafe struct Objcg
     {
         LockWord* l = &SlabState.Of(in cpu)->ObjcgLock;
         TestAndSetLock.Acquire(in cpu, l);
+        if (Guarded<int>.Get(&objcg->Listed) == 0) ReleasedOnline(AtomicPtr<Accounting.Memcg>.Load(&objcg->Memcg)); // the active one is on no list
         IntrusiveList.Remove(&objcg->List);
         Guarded<int>.Set(&objcg->Listed, 0);
         TestAndSetLock.Release(in cpu, l);
         FreeRcu(in cpu, objcg);
     }
+
+    /// <summary>Never released online: offline kills the base reference, and nobody else may have put it.</summary>
+    internal static void ReleasedOnline(Memcg* memcg) => Bug.Fail("objcg: released while its group is online, id", Guarded<int>.Get(&memcg->Id));
 
     /// <summary>get_mem_cgroup_from_objcg: the owner with a css reference; put by Css.Put.</summary>
     public static Memcg* GetOwner(in ThisCpu cpu, Objcg* objcg)
@@ -155,9 +159,9 @@ public unsafe struct Objcg
     /// <summary>Takes whole pages off whoever owns objcg now: its owner of before the switch, which keeps them as residue, or of after (E6).</summary>
     public static void UnchargePages<TC>(in ThisCpu cpu, Objcg* objcg, int pages) where TC : struct, IMemoryController
     {
-        Native.Rcu.ReadLock(in cpu); // a group is recycled a grace period after its last reference: no reference needed to subtract
-        Charging.UnchargeKmem<TC>(in cpu, AtomicPtr<Accounting.Memcg>.Load(&objcg->Memcg), pages);
-        Native.Rcu.ReadUnlock(in cpu);
+        Memcg* memcg = GetOwner(in cpu, objcg); // a reference: the stock may remember it
+        Charging.UnchargeKmem<TC>(in cpu, memcg, pages);
+        Css.Put(in cpu, &memcg->Css); // got by GetOwner
     }
 
     internal static Objcg* OfList(ListHead* node) => (Objcg*)((byte*)node - ListOffset);

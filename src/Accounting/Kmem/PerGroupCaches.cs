@@ -13,6 +13,8 @@ public unsafe interface ICacheOwner
     static abstract string Name { get; }
     /// <summary>A copy's references are counted per CPU (5.3), or in one atomic word.</summary>
     static virtual bool CountsPerCpu => false;
+    /// <summary>Kernel objects are charged only where the group was activated (3.8 to 4.4).</summary>
+    static virtual bool OptIn => false;
     /// <summary>As in <see cref="IKmemDesign"/>.</summary>
     static abstract bool LeavesResidue { get; }
     /// <summary>As in <see cref="IKmemDesign"/>.</summary>
@@ -52,7 +54,7 @@ public unsafe interface ICacheOwner
 //   destroy          -       -                        mutex      it may still grow (D4, D6)
 //
 // Differs from Linux: one mutex for lists and slots as in 3.16 and 5.3, not the two nested ones of the 2014 series (so D9 and D10 cannot
-// happen); every group is accounted, there is no activation by writing a limit; slabs are single pages (so D19 cannot happen).
+// happen); slabs are single pages (so D19 cannot happen).
 
 /// <summary>A copy of each accounted cache per group. Linux: kmem accounting from 3.8 to 5.8.</summary>
 [PatchSeries("Glauber Costa", "2012-12", "slab: allow caches to be per-memcg", "merged in 3.8; replaced by object accounting in 5.9")]
@@ -63,7 +65,17 @@ public readonly unsafe struct PerGroupCaches<TOwner> : IKmemDesign where TOwner 
     /// <inheritdoc/>
     public static bool LeavesResidue => TOwner.LeavesResidue;
     /// <inheritdoc/>
-    public static void InitMemcg(Memcg* memcg, Memcg* parent) => MemcgKmem.Init(memcg);
+    public static void InitMemcg(Memcg* memcg, Memcg* parent)
+    {
+        MemcgKmem.Init(memcg);
+        if (parent != null) AtomicInt.Init(&MemcgKmem.Of(memcg)->Active, AtomicInt.Load(&MemcgKmem.Of(parent)->Active)); // inherited, whatever becomes of the parent's
+    }
+
+    /// <summary>Are memcg's objects charged?</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool Charges(Memcg* memcg) =>
+        memcg != null && !Memcg.IsRoot(memcg) && (!TOwner.OptIn || AtomicInt.Load(&MemcgKmem.Of(memcg)->Active) != 0);
+
     /// <inheritdoc/>
     public static void InitCpu<TC>(CpuArea* area) where TC : struct, IMemoryController =>
         CpuWork.Init(&SlabCpu.Of(area)->Create, &CacheCreation.Run<TOwner, TC>);
@@ -76,7 +88,7 @@ public readonly unsafe struct PerGroupCaches<TOwner> : IKmemDesign where TOwner 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void* Alloc<TC>(in ThisCpu cpu, SlabCache* cache, Memcg* memcg, Gfp gfp) where TC : struct, IMemoryController
     {
-        if (!SlabCache.IsAccounted(cache) || memcg == null || Memcg.IsRoot(memcg)) return KmemCache<SlabHook<TC>>.Alloc(in cpu, SlabCache.StateOf(cache), gfp);
+        if (!SlabCache.IsAccounted(cache) || !Charges(memcg)) return KmemCache<SlabHook<TC>>.Alloc(in cpu, SlabCache.StateOf(cache), gfp);
         Rcu.ReadLock(in cpu);
         SlabCache* child = CacheCreation.Find(cache, Guarded<int>.Get(&memcg->Id));
         void* obj = child == null ? AllocUncharged<TC>(in cpu, cache, memcg, gfp) : KmemCache<SlabHook<TC>>.Alloc(in cpu, SlabCache.StateOf(child), gfp);
@@ -120,7 +132,7 @@ public readonly unsafe struct PerGroupCaches<TOwner> : IKmemDesign where TOwner 
 
     /// <inheritdoc/>
     public static bool TryChargePages<TC>(in ThisCpu cpu, Page* page, Order order, Memcg* memcg, Gfp gfp) where TC : struct, IMemoryController =>
-        TOwner.TryChargePages<TC>(in cpu, page, order, memcg, gfp);
+        !Charges(memcg) || TOwner.TryChargePages<TC>(in cpu, page, order, memcg, gfp);
 
     /// <inheritdoc/>
     public static void UnchargePages<TC>(in ThisCpu cpu, Page* page, Order order) where TC : struct, IMemoryController =>
@@ -144,7 +156,7 @@ public readonly unsafe struct PerGroupCaches<TOwner> : IKmemDesign where TOwner 
 
     /// <inheritdoc/>
     public static void Count<TC>(in ThisCpu cpu, KmemBooks books) where TC : struct, IMemoryController =>
-        books.CountSlabs(in cpu, &TOwner.OwnerOf, &TOwner.OwnerOf);
+        books.CountSlabs(in cpu, &TOwner.OwnerOf, &TOwner.OwnerOf, handsOver: TOwner.LeavesResidue);
 
     /// <inheritdoc/>
     public static Memcg* OwnerOf(SlabCache* cache) => TOwner.OwnerOf(cache);

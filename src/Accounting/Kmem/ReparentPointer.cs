@@ -61,6 +61,7 @@ internal static unsafe class MemcgPointer<TC> where TC : struct, IMemoryControll
         IntrusiveList.Remove(&pointer->List);
         Guarded<int>.Set(&pointer->Listed, 0);
         Memcg* owner = AtomicPtr<Memcg>.Load(&pointer->Memcg);
+        if (AtomicPtr<Objcg>.Load(&MemcgKmem.Of(owner)->Objcg) == pointer) Objcg.ReleasedOnline(owner); // it owes the group a reference, which only offline takes
         CssSetLock.Release(in cpu, l);
         Css.Put(in cpu, &owner->Css); // got by Reparent
         Objcg.FreeRcu(in cpu, pointer);

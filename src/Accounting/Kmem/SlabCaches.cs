@@ -83,7 +83,7 @@ public static unsafe class SlabCaches
     internal static void Deactivate<TC>(in ThisCpu cpu, SlabCache* cache, bool again = false) where TC : struct, IMemoryController
     {
         if (!again && Guarded<int>.Get(&cache->Dying) != 0) return;
-        Guarded<int>.Set(&cache->Dying, 1);
+        if (!again) Guarded<int>.Set(&cache->Dying, 1); // a root's was set under the queue's lock, where it is read
         KmemCacheState* state = SlabCache.StateOf(cache);
         PerCpuRef.GetMany(in cpu, &cache->Ref, Guarded<int>.Get(&state->NrCpus)); // put by Emptied, once per CPU
         KmemCache<SlabHook<TC>>.Deactivate(in cpu, state, &Emptied);

@@ -135,12 +135,24 @@ public readonly unsafe struct FlagArray<TEntry, TBit> : IPageCgroupDesign where 
     }
 
     /// <inheritdoc/>
-    public static void SetMigrating(in ThisCpu cpu, Page* page, bool migrating)
+    /// <remarks>One section: an unmap that comes first finds no mark and uncharges, one that comes later keeps the charge for the end of the migration.</remarks>
+    public static bool TryMarkMigrating(in ThisCpu cpu, Page* page, out Memcg* owner)
     {
         void* pc = Lookup(cpu, page);
         Lock(pc);
-        if (migrating) AtomicLong.Or(TEntry.Flags(pc), Migrating);
-        else AtomicLong.And(TEntry.Flags(pc), ~Migrating);
+        bool used = Is(pc, Used);
+        owner = AtomicPtr<Memcg>.Load(TEntry.Owner(pc));
+        if (used) AtomicLong.Or(TEntry.Flags(pc), Migrating);
+        Unlock(pc);
+        return used;
+    }
+
+    /// <inheritdoc/>
+    public static void ClearMigrating(in ThisCpu cpu, Page* page)
+    {
+        void* pc = Lookup(cpu, page);
+        Lock(pc);
+        AtomicLong.And(TEntry.Flags(pc), ~Migrating);
         Unlock(pc);
     }
 

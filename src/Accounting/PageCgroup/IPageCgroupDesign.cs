@@ -10,7 +10,7 @@ public unsafe partial interface IPageCgroupDesign
     /// <summary>Name users choose it by.</summary>
     static abstract string Name { get; }
     /// <summary>Bytes per frame beside struct page (0 when the word in struct page is all).</summary>
-    static abstract int MetadataBytes { get; }
+    static virtual int MetadataBytes => 0;
     /// <summary>Must the owner word be clear when the frame goes back to the allocator? Before 3.19 uncharge left it in place.</summary>
     static abstract bool WordClearAtFree { get; }
     /// <summary>
@@ -20,11 +20,11 @@ public unsafe partial interface IPageCgroupDesign
     static virtual bool OwnerMayMove => false;
 
     /// <summary>Prepares a new group's state.</summary>
-    static abstract void InitMemcg(Memcg* memcg);
+    static virtual void InitMemcg(Memcg* memcg) { }
     /// <summary>Prepares per-CPU state.</summary>
-    static abstract void InitCpu(CpuArea* area);
+    static virtual void InitCpu(CpuArea* area) { }
     /// <summary>Prepares a node's metadata.</summary>
-    static abstract void InitNode(AccountingNode* node);
+    static virtual void InitNode(AccountingNode* node) { }
 
     /// <summary>
     /// Makes memcg the owner. False when the page has one already: nothing changed, the caller gives its charge back (the undo branch
@@ -74,8 +74,19 @@ public unsafe partial interface IPageCgroupDesign
         return to == null || TSelf.Commit<TLru>(cpu, page, to, anon);
     }
 
-    /// <summary>Sets or clears the mark that keeps an unmapped page charged while it migrates (PCG_MIGRATION). Answers that uncharge at the final put need none.</summary>
-    static virtual void SetMigrating(in ThisCpu cpu, Page* page, bool migrating) { }
+    /// <summary>
+    /// Sets the mark that keeps an unmapped page charged while it migrates (PCG_MIGRATION). False when nobody pays for the page: an anonymous page may
+    /// be unmapped, and uncharged, by whoever does not hold its lock. Answers that uncharge at the final put need no mark.
+    /// </summary>
+    static virtual bool TryMarkMigrating(in ThisCpu cpu, Page* page, out Memcg* owner)
+    {
+        Bug.Fail("page_cgroup: no place for a mark (page); Eras.WhyNot should have refused this model", (long)page);
+        owner = null;
+        return false;
+    }
+
+    /// <summary>Clears the mark.</summary>
+    static virtual void ClearMigrating(in ThisCpu cpu, Page* page) { }
 
     /// <summary>Is a device page that a driver inserts charged? 2.6.25 to 2.6.27 did; the 2008 series leaves it out.</summary>
     static virtual bool ChargesInsertedPages => false;

@@ -27,18 +27,9 @@ public readonly unsafe struct ObjcgWord : IPageCgroupDesign
     /// <inheritdoc/>
     public static string Name => "ObjcgWord";
     /// <inheritdoc/>
-    public static int MetadataBytes => 0;
-    /// <inheritdoc/>
     public static bool WordClearAtFree => true;
     /// <inheritdoc/>
     public static bool OwnerMayMove => true;
-
-    /// <inheritdoc/>
-    public static void InitMemcg(Memcg* memcg) { }
-    /// <inheritdoc/>
-    public static void InitCpu(CpuArea* area) { }
-    /// <inheritdoc/>
-    public static void InitNode(AccountingNode* node) { }
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -24,16 +24,7 @@ public readonly unsafe struct OwnerWord : IPageCgroupDesign
     /// <inheritdoc/>
     public static string Name => "OwnerWord";
     /// <inheritdoc/>
-    public static int MetadataBytes => 0;
-    /// <inheritdoc/>
     public static bool WordClearAtFree => true;
-
-    /// <inheritdoc/>
-    public static void InitMemcg(Memcg* memcg) { }
-    /// <inheritdoc/>
-    public static void InitCpu(CpuArea* area) { }
-    /// <inheritdoc/>
-    public static void InitNode(AccountingNode* node) { }
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

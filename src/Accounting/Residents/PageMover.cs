@@ -40,15 +40,21 @@ internal static unsafe class PageMover
     {
         var memcg = (Memcg*)((byte*)head - Memcg.ResidentsSlot);
         long moved = MoveAll<TC, TTarget>(cpu, memcg);
-        if (IsEmpty<TC>(memcg))
-        {
-            AtomicInt.Add(&memcg->Moving, -1);
-            MemcgTree* tree = Memcg.TreeOf(memcg);
-            Css.Put(cpu, &memcg->Css); // got by Start
-            Wake(cpu, tree);
-            return;
-        }
-        GoOn(cpu, memcg, moved);
+        if (IsEmpty<TC>(memcg)) Rcu.Call(cpu, head, &End);
+        else GoOn(cpu, memcg, moved);
+    }
+
+    /// <summary>
+    /// A grace period after the last move, because a reader of statistics finds the owner first and looks at Moving then: if Moving fell at once, a
+    /// reader who found the owner before the last move would count for it (C15). Linux lowers it at once (mem_cgroup_end_move, 3.3).
+    /// </summary>
+    private static void End(in ThisCpu cpu, RcuHead* head)
+    {
+        var memcg = (Memcg*)((byte*)head - Memcg.ResidentsSlot);
+        AtomicInt.Add(&memcg->Moving, -1);
+        MemcgTree* tree = Memcg.TreeOf(memcg);
+        Css.Put(cpu, &memcg->Css); // got by Start
+        Wake(cpu, tree);
     }
 
     private static void GoOn(in ThisCpu cpu, Memcg* memcg, long moved)
@@ -112,9 +118,8 @@ internal static unsafe class PageMover
             GoOn(cpu, memcg, moved);
             return;
         }
-        AtomicInt.Add(&memcg->Moving, -1);
         MemcgTree* tree = Memcg.TreeOf(memcg);
-        MemcgLife.Retire(cpu, memcg);
+        MemcgLife.Retire(cpu, memcg); // with Moving raised: it falls when the place becomes another group
         Wake(cpu, tree);
     }
 

@@ -28,7 +28,7 @@ public interface IEarlyForm
     static abstract string Name { get; }
     /// <summary>An unmapped page in the swap cache stays charged until it leaves (2.6.29), so that the memsw part can follow the entry.</summary>
     static abstract bool DefersSwapCache { get; }
-    /// <summary>The copy is charged in full beside the original (up to 3.1); else it is committed without touching the counters, and the original is marked (3.2).</summary>
+    /// <summary>The copy is charged in full beside the original (up to 3.1); else it is committed without touching the counters, and the original is marked.</summary>
     static abstract bool MigrationCharges { get; }
     /// <summary>Uncharges of one group between begin and end are subtracted in one go (2.6.33).</summary>
     static abstract bool Batches { get; }
@@ -66,7 +66,10 @@ public readonly struct Early2629 : IEarlyForm
     public static bool CountsPageState => false;
 }
 
-/// <summary>3.2 to 3.16: task batch, migration without a second charge.</summary>
+/// <summary>
+/// 3.2 to 3.16: task batch, migration without a second charge. Linux 2.6.35 to 3.5 marked the page and charged the copy in full as well; 0030f535a5cf (3.6)
+/// left the second charge out. There is no form in between here: era 3.3 migrates as 3.6 does.
+/// </summary>
 public readonly struct Early32 : IEarlyForm
 {
     /// <inheritdoc/>
@@ -137,16 +140,39 @@ public readonly unsafe struct AtUnmap<TForm> : IUnchargeDesign where TForm : str
     /// <inheritdoc/>
     public static bool OnMigratePrepare<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController
     {
-        Memcg* owner = TC.OwnerOf(cpu, old, out bool used); // stable: the page is locked and isolated, so no mover has it (C10)
-        if (!used) return true;
         bool anon = PageMapping.IsAnon(old);
-        if (TForm.MigrationCharges)
+        if (TForm.MigrationCharges) return TryChargeCopy<TC>(cpu, old, page, anon);
+        Memcg* owner;
+        if (anon)
         {
-            if (!Charging.TryCharge<TC>(cpu, owner, 1, Gfp.Kernel)) return false;
+            if (!TC.TryMarkMigrating(cpu, old, out owner)) return true; // unmapped meanwhile: nobody pays for the copy either
         }
-        else if (anon) TC.SetMigrating(cpu, old, true);
-        if (!TC.Commit(cpu, page, owner, anon)) Bug.Fail("uncharge: the target of a migration is charged already (page)", (long)page);
+        else
+        {
+            owner = TC.OwnerOf(cpu, old, out bool used); // stable: the page lock keeps the page in its file, isolation keeps movers away (C10)
+            if (!used) return true;
+        }
+        CommitCopy<TC>(cpu, page, owner, anon); // the charge of old, which nobody takes now, keeps the group
         return true;
+    }
+
+    /// <summary>Nothing keeps the charge of old, and with it the group, while an unmap may come: a reference does until the copy has a charge.</summary>
+    private static bool TryChargeCopy<TC>(in ThisCpu cpu, Page* old, Page* page, bool anon) where TC : struct, IMemoryController
+    {
+        Rcu.ReadLock(cpu);
+        Memcg* owner = TC.OwnerOf(cpu, old, out bool used);
+        bool held = used && Css.TryGet(cpu, &owner->Css); // put below; refused: the group is being emptied for the last time
+        Rcu.ReadUnlock(cpu);
+        if (!held) return !used;
+        bool charged = Charging.TryCharge<TC>(cpu, owner, 1, Gfp.Kernel);
+        if (charged) CommitCopy<TC>(cpu, page, owner, anon);
+        Css.Put(cpu, &owner->Css);
+        return charged;
+    }
+
+    private static void CommitCopy<TC>(in ThisCpu cpu, Page* page, Memcg* owner, bool anon) where TC : struct, IMemoryController
+    {
+        if (!TC.Commit(cpu, page, owner, anon)) Bug.Fail("uncharge: the target of a migration is charged already (page)", (long)page);
     }
 
     /// <inheritdoc/>
@@ -161,7 +187,7 @@ public readonly unsafe struct AtUnmap<TForm> : IUnchargeDesign where TForm : str
             GiveBack<TC>(cpu, owner, charge);
         }
         if (!anon) return;
-        if (!TForm.MigrationCharges) TC.SetMigrating(cpu, old, false);
+        if (!TForm.MigrationCharges) TC.ClearMigrating(cpu, old);
         if (AtomicInt.Load(&used->MapCount) == 0) OnUnmap<TC>(cpu, used); // zapped while it moved, when the mark kept it charged
     }
 

@@ -38,12 +38,10 @@ internal static unsafe partial class Libc
     private static bool Arm64 => RuntimeInformation.ProcessArchitecture == Architecture.Arm64;
     public static nint SYS_mbind => Arm64 ? 235 : 237;
     public static nint SYS_get_mempolicy => Arm64 ? 236 : 239;
-    public static nint SYS_set_mempolicy => Arm64 ? 237 : 238;
     public static nint SYS_move_pages => Arm64 ? 239 : 279;
     public static nint SYS_sched_setaffinity => Arm64 ? 122 : 203;
     public static nint SYS_sched_getaffinity => Arm64 ? 123 : 204;
     public static nint SYS_getcpu => Arm64 ? 168 : 309;
-    public static nint SYS_gettid => Arm64 ? 178 : 186;
     public static nint SYS_perf_event_open => Arm64 ? 241 : 298;
 
     [LibraryImport(C, SetLastError = true)]

@@ -54,11 +54,6 @@ internal static unsafe partial class OsCalls
     public static int GetMempolicy(int* mode, ulong* mask, nuint maxNode, void* address, nuint flags) =>
         Syscall(OsCall.GetMempolicy, Libc.SYS_get_mempolicy, (nuint)mode, (nuint)mask, maxNode, (nuint)address, flags);
 
-    /// <summary>set_mempolicy(2): the calling thread's default.</summary>
-    [SupportedOSPlatform("linux")]
-    public static int SetMempolicy(int mode, ulong* mask, nuint maxNode) =>
-        Syscall(OsCall.SetMempolicy, Libc.SYS_set_mempolicy, (nuint)mode, (nuint)mask, maxNode);
-
     /// <summary>move_pages(2) as a question: nodes is null, status gets a node or minus errno per page.</summary>
     [SupportedOSPlatform("linux")]
     public static int MovePages(nuint count, void** pages, int* status) =>
@@ -77,10 +72,6 @@ internal static unsafe partial class OsCalls
     /// <summary>getcpu(2): CPU and node the thread runs on now.</summary>
     [SupportedOSPlatform("linux")]
     public static int Getcpu(uint* cpu, uint* node) => Syscall(OsCall.Getcpu, Libc.SYS_getcpu, (nuint)cpu, (nuint)node);
-
-    /// <summary>gettid(2).</summary>
-    [SupportedOSPlatform("linux")]
-    public static int Gettid() => Syscall(OsCall.Gettid, Libc.SYS_gettid);
 
     /// <summary>getrusage(2) of the calling thread.</summary>
     [SupportedOSPlatform("linux")]

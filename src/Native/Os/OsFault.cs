@@ -19,8 +19,6 @@ public enum OsCall
     Mbind,
     /// <summary>get_mempolicy(2).</summary>
     GetMempolicy,
-    /// <summary>set_mempolicy(2).</summary>
-    SetMempolicy,
     /// <summary>move_pages(2).</summary>
     MovePages,
     /// <summary>sched_setaffinity(2).</summary>
@@ -29,8 +27,6 @@ public enum OsCall
     SchedGetaffinity,
     /// <summary>getcpu(2).</summary>
     Getcpu,
-    /// <summary>gettid(2).</summary>
-    Gettid,
     /// <summary>getrusage(2).</summary>
     Getrusage,
     /// <summary>prctl(2).</summary>

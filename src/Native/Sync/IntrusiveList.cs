@@ -84,6 +84,15 @@ public static unsafe class IntrusiveList
         AddTail(head, node);
     }
 
+    /// <summary>Unlinks node and puts it in front of a chain, which is linked by Next alone and has no head in memory; returns the chain (null is the empty one).</summary>
+    [MethodImpl(Inline)]
+    public static ListHead* Chain(ListHead* chain, ListHead* node)
+    {
+        Unlink(node);
+        GuardedPtr<ListHead>.Set(&node->Next, chain);
+        return node;
+    }
+
     /// <summary>Moves all of from to the front of head, in constant time; from is empty afterwards.</summary>
     public static void Splice(ListHead* head, ListHead* from)
     {

@@ -29,6 +29,8 @@ public readonly unsafe struct ForgetsTheParent : ICounterDesign
 
     public static void Cancel<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Uncharge<TPin>(cpu, memcg, pages, pages);
 
+    public static void Refill<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Uncharge<TPin>(cpu, memcg, pages, pages);
+
     public static void Uncharge<TPin>(in ThisCpu cpu, Memcg* memcg, int memory, int memsw) where TPin : struct, IChargePin
     {
         AtomicLong.Add(UsageOf(memcg, CounterKind.Memory), -memory);

@@ -2,9 +2,6 @@
 using MemcgNative.Accounting;
 using MemcgNative.Allocator;
 using MemcgNative.Native;
-using AnyCopies = MemcgNative.Accounting.Controller<MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
-    MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>, MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage,
-    MemcgNative.Accounting.PerGroupCaches<MemcgNative.Accounting.ReparentCaches>>;
 
 namespace MemcgNative.Tests.Interleavings;
 
@@ -84,17 +81,5 @@ internal readonly unsafe struct PaysAfterwards : IPointerSwitch
         TestAndSetLock.Release(in cpu, l);
         if (moved != 0) Css.GetMany(in cpu, &parent->Css, moved);
         if (moved != 0) Css.PutMany(in cpu, &child->Css, moved);
-    }
-}
-
-/// <summary>The series of 2014: the slot is loaded inside RCU, and the copy used after it, without a reference (D4).</summary>
-internal readonly unsafe struct SelectsAsPosted : ISelects
-{
-    public static void Use(in ThisCpu cpu, SlabCache* root, int id, Page* slab)
-    {
-        SlabCache* copy = CacheCreation.Find(root, id);
-        Poll.Run(in cpu);
-        if (copy != null && SlabHook<AnyCopies>.OnNewSlab(in cpu, SlabCache.StateOf(copy), slab, Gfp.Kernel))
-            SlabHook<AnyCopies>.OnSlabRelease(in cpu, SlabCache.StateOf(copy), slab);
     }
 }

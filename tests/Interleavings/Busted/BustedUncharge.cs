@@ -36,9 +36,42 @@ internal readonly unsafe struct LooksAfter : IWritebackEnd
 }
 
 /// <summary>C15: the mover announces itself and goes on.</summary>
-internal readonly struct DoesNotWaitForReaders : IMoverWait
+internal readonly struct DoesNotWaitForReaders : IMover
 {
-    public static void Wait(in ThisCpu cpu) { }
+    public static void Before(in ThisCpu cpu) { }
+}
+
+/// <summary>C15: the mover is done when the last page has moved.</summary>
+internal readonly struct EndsAtOnce : IMover
+{
+    public static void After(in ThisCpu cpu) { }
+}
+
+/// <summary>C15: what the page counts as is looked at when it is the target's, whose readers do not wait for the source's lock.</summary>
+internal readonly unsafe struct OwnerFirst : IMover
+{
+    public static void Move<TC>(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to) where TC : struct, IMemoryController
+    {
+        if (!PageOps.TryLock(page)) return;
+        if (!TC.LruIsolate(cpu, page) || !Charging.TryCharge<TC>(cpu, to, 1, Gfp.NoWait)) Bug.Fail("nobody else takes the page, and there is no limit");
+        Machine.IrqOff();
+        MoveLock.Acquire(cpu, &from->MoveLock);
+        TC.MoveAccount(cpu, page, from, to, out _);
+        Count(cpu, from, to, MemcgStatItem.Cache);
+        if (AtomicInt.Load(&page->MapCount) != 0) Count(cpu, from, to, MemcgStatItem.FileMapped);
+        MoveLock.Release(cpu, &from->MoveLock);
+        Machine.IrqOn();
+        TC.UnchargeCounters(cpu, from, 1, 1);
+        TC.LruPutback(cpu, &page, 1);
+        PageOps.PutAndTest(page);
+        PageOps.Unlock(page);
+    }
+
+    private static void Count(in ThisCpu cpu, Memcg* from, Memcg* to, MemcgStatItem item)
+    {
+        MemcgStatCpu.Add(Memcg.OnCpu(cpu, from), item, -1);
+        MemcgStatCpu.Add(Memcg.OnCpu(cpu, to), item, 1);
+    }
 }
 
 /// <summary>A16: a flag beside the count says that the page is counted.</summary>
@@ -179,23 +212,53 @@ internal readonly unsafe struct RecordsNobody : IFinalPutDefect
     }
 }
 
-/// <summary>C2: which way a page leaves the swap cache is guessed from whether it is mapped: what nobody maps is taken for unused.</summary>
-internal readonly unsafe struct GuessesByMapCount : IUnchargeDesign
+/// <summary>One verb of early uncharge that differs; the defaults are what ships.</summary>
+internal unsafe interface IUnmapDefect
 {
-    public static string Name => "busted AtUnmap(2.6.29)";
-    public static void InitCpu(CpuArea* area) => AtUnmap<Early2629>.InitCpu(area);
-    public static void OnUnmap<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController => AtUnmap<Early2629>.OnUnmap<TC>(cpu, page);
-    public static void OnCacheRemoved<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController => AtUnmap<Early2629>.OnCacheRemoved<TC>(cpu, page);
+    static virtual void OnSwapCacheDeleted<TC, TForm>(in ThisCpu cpu, Page* page, SwapEntry entry, bool swapOut)
+        where TC : struct, IMemoryController where TForm : struct, IEarlyForm =>
+        AtUnmap<TForm>.OnSwapCacheDeleted<TC>(cpu, page, entry, swapOut);
+    static virtual bool OnMigratePrepare<TC, TForm>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController where TForm : struct, IEarlyForm =>
+        AtUnmap<TForm>.OnMigratePrepare<TC>(cpu, old, page);
+}
+
+/// <summary>C2: which way a page leaves the swap cache is guessed from whether it is mapped: what nobody maps is taken for unused.</summary>
+internal readonly unsafe struct GuessesByMapCount : IUnmapDefect
+{
+    public static void OnSwapCacheDeleted<TC, TForm>(in ThisCpu cpu, Page* page, SwapEntry entry, bool swapOut)
+        where TC : struct, IMemoryController where TForm : struct, IEarlyForm =>
+        AtUnmap<TForm>.OnSwapCacheDeleted<TC>(cpu, page, entry, AtomicInt.Load(&page->MapCount) != 0);
+}
+
+/// <summary>C1: the owner is looked up, then the page is marked; the copy is committed with a charge that an unmap has taken away in between.</summary>
+internal readonly unsafe struct LooksThenMarks : IUnmapDefect
+{
+    public static bool OnMigratePrepare<TC, TForm>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController where TForm : struct, IEarlyForm
+    {
+        Memcg* owner = TC.OwnerOf(cpu, old, out bool used);
+        if (!used) return true;
+        TC.TryMarkMigrating(cpu, old, out _);
+        return TC.Commit(cpu, page, owner, PageMapping.IsAnon(old));
+    }
+}
+
+internal readonly unsafe struct BustedAtUnmap<TForm, TDefect> : IUnchargeDesign where TForm : struct, IEarlyForm where TDefect : struct, IUnmapDefect
+{
+    public static string Name => "busted " + AtUnmap<TForm>.Name;
+    public static bool CountsPageState => AtUnmap<TForm>.CountsPageState;
+    public static void InitCpu(CpuArea* area) => AtUnmap<TForm>.InitCpu(area);
+    public static void OnUnmap<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController => AtUnmap<TForm>.OnUnmap<TC>(cpu, page);
+    public static void OnCacheRemoved<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController => AtUnmap<TForm>.OnCacheRemoved<TC>(cpu, page);
     public static void OnFinalPut<TC>(in ThisCpu cpu, Page** pages, int n) where TC : struct, IMemoryController { }
     public static bool ChargesSwapIn<TC>(in ThisCpu cpu, Page* page) where TC : struct, IMemoryController => true;
     public static void OnSwapCacheDeleted<TC>(in ThisCpu cpu, Page* page, SwapEntry entry, bool swapOut) where TC : struct, IMemoryController =>
-        AtUnmap<Early2629>.OnSwapCacheDeleted<TC>(cpu, page, entry, AtomicInt.Load(&page->MapCount) != 0);
+        TDefect.OnSwapCacheDeleted<TC, TForm>(cpu, page, entry, swapOut);
     public static void OnSwapOut<TC>(in ThisCpu cpu, Page* page, SwapEntry entry) where TC : struct, IMemoryController { }
-    public static bool OnMigratePrepare<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => AtUnmap<Early2629>.OnMigratePrepare<TC>(cpu, old, page);
+    public static bool OnMigratePrepare<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => TDefect.OnMigratePrepare<TC, TForm>(cpu, old, page);
     public static void OnMigrateEnd<TC>(in ThisCpu cpu, Page* old, Page* page, bool ok) where TC : struct, IMemoryController =>
-        AtUnmap<Early2629>.OnMigrateEnd<TC>(cpu, old, page, ok);
+        AtUnmap<TForm>.OnMigrateEnd<TC>(cpu, old, page, ok);
     public static void OnMigrated<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController { }
-    public static void OnReplaced<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => AtUnmap<Early2629>.OnReplaced<TC>(cpu, old, page);
-    public static void OnBatchBegin(in ThisCpu cpu) { }
-    public static void OnBatchEnd<TC>(in ThisCpu cpu) where TC : struct, IMemoryController { }
+    public static void OnReplaced<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => AtUnmap<TForm>.OnReplaced<TC>(cpu, old, page);
+    public static void OnBatchBegin(in ThisCpu cpu) => AtUnmap<TForm>.OnBatchBegin(cpu);
+    public static void OnBatchEnd<TC>(in ThisCpu cpu) where TC : struct, IMemoryController => AtUnmap<TForm>.OnBatchEnd<TC>(cpu);
 }

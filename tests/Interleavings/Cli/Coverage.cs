@@ -20,6 +20,7 @@ internal sealed class Coverage
         ("Accounting/PageCgroup/IPrefetch.cs", "prefetches: no access"),
         ("Allocator/PhysicalMemory.cs", "set-up: SimulatedFrames takes its place"),
         ("Allocator/KmemCacheSetup.cs", "set-up"),
+        ("Allocator/KmemCache.cs", "set-up: the face of a cache that lives as long as its memory"),
         ("Allocator/HardwareMemory.cs", "set-up"),
         ("Allocator/PlainMemory.cs", "set-up"),
         ("Allocator/AllocatorCheck.cs", "compares books at rest"),
@@ -33,6 +34,10 @@ internal sealed class Coverage
         ("Accounting/Rules/PageCgroupRules.cs", "rules of the conformance suite, on one CPU"),
         ("Accounting/Kmem/KmemBooks.cs", "compares books at rest"),
         ("Accounting/Kmem/DyingGroups.cs", "reports at rest"),
+        ("Accounting/Kmem/MemcgKmem.cs", "set-up of a group that nobody can find yet"),
+        ("Accounting/Kmem/NodeObjcg.cs", "set-up of a group that nobody can find yet"),
+        ("Accounting/Kmem/Slab.cs", "set-up and listing; what DrainLocal calls is reached by slab/leave"),
+        ("Accounting/Kmem/Kmalloc.cs", "the order of a block, in its own struct page: its owner alone looks"),
         ("Accounting/Lru/SlicePlan.cs", "set-up"),
     ];
 

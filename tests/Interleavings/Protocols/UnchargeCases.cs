@@ -15,9 +15,10 @@ using WordRecordsNobody = Controller<Counter, OwnerWord, ZoneLock, BustedAtFinal
 using Plain = Controller<Counter, PlainFlagArray<Plain317>, ZoneLock, AtFinalPut, MoveToParent, NoKmem>;
 using Mailed = Controller<Counter, PlainFlagArray<PlainAsMailed>, ZoneLock, AtFinalPut, MoveToParent, NoKmem>;
 using Keeps = Controller<Counter, PlainFlagArray<KeepsCharge>, ZoneLock, AtFinalPut, MoveToParent, NoKmem>;
-using Early32 = Controller<Counter, Array16, ZoneLock, AtUnmap<Early32>, MoveToParent, NoKmem>;
+using Early32 = Controller<Counter, Array16, ZoneLock, AtUnmap<MemcgNative.Accounting.Early32>, MoveToParent, NoKmem>;
+using Early32Looks = Controller<Counter, Array16, ZoneLock, BustedAtUnmap<MemcgNative.Accounting.Early32, LooksThenMarks>, MoveToParent, NoKmem>;
 using Early29 = Controller<Counter, Array16, ZoneLock, AtUnmap<Early2629>, MoveToParent, NoKmem>;
-using Early29Guesses = Controller<Counter, Array16, ZoneLock, GuessesByMapCount, MoveToParent, NoKmem>;
+using Early29Guesses = Controller<Counter, Array16, ZoneLock, BustedAtUnmap<Early2629, GuessesByMapCount>, MoveToParent, NoKmem>;
 using Early27 = Controller<Counter, Array16, ZoneLock, AtUnmap<Early2627>, MoveToParent, NoKmem>;
 using Empty27 = Controller<Counter, Array16, ZoneLock, AtUnmap<Early2627>, ForceEmpty, NoKmem>;
 using Twin29 = Controller<Counter, FlagArray<PageCgroupEntry40, BitLock>, TwinLists<Sync, TestAndSetLock>, AtUnmap<Early2629>, MoveToParent, NoKmem>;
@@ -41,11 +42,17 @@ internal static class UnchargeCases
         Shipped<Plain, MigrateAgainstPut>("C1", "PlainFlagArray,AtFinalPut", "1m1p"),
         Shipped<Word, MigrateAgainstPut>("C1", "OwnerWord,AtFinalPut", "1m1p"),
         Busted<Early27, MigrateAgainstPut>("C1", "AtUnmap27", "1m1p", "as 2.6.27 was: the era keeps it"),
+        Shipped<Early32, MigrateAgainstUnmap>("C1", "FlagArray16,AtUnmap32", "1m1u"),
+        Shipped<Early29, MigrateAgainstUnmap>("C1", "FlagArray16,AtUnmap29", "1m1u"),
+        Shipped<Word, MigrateAgainstUnmap>("C1", "OwnerWord,AtFinalPut", "1m1u"),
+        Busted<Early32Looks, MigrateAgainstUnmap>("C1", "busted-look-then-mark", "1m1u"),
         Shipped<Early29, ReclaimAgainst<N1>>("C2", "FlagArray16,AtUnmap29", "1z1r"),
         Shipped<Plain, ReclaimAgainst<N1>>("C2", "PlainFlagArray,AtFinalPut", "1z1r"),
         Shipped<Word, ReclaimAgainst<N1>>("C2", "OwnerWord,AtFinalPut", "1z1r"),
         Shipped<Early29, ReclaimAgainst<N0>>("C2", "FlagArray16,AtUnmap29", "1g1r"),
         Shipped<Word, ReclaimAgainst<N0>>("C2", "OwnerWord,AtFinalPut", "1g1r"),
+        Shipped<Early32, MigrateAgainstTouch>("C2", "FlagArray16,AtUnmap32", "1m1t"),
+        Shipped<Word, MigrateAgainstTouch>("C2", "OwnerWord,AtFinalPut", "1m1t"),
         Busted<Early29Guesses, ReclaimAgainst<N0>>("C2", "busted-guess-by-mapcount", "1g1r"),
         Shipped<Word, UnchargeInIrq>("C4", "OwnerWord,AtFinalPut", "1 irq"),
         Shipped<Plain, UnchargeInIrq>("C4", "PlainFlagArray,AtFinalPut", "1 irq"),
@@ -70,6 +77,8 @@ internal static class UnchargeCases
         Shipped<Early32, StatAgainstMove<WaitsForReaders>>("C15", "FlagArray16,AtUnmap32", "1m1s"),
         Shipped<Word, StatAgainstMove<WaitsForReaders>>("C15", "OwnerWord,AtFinalPut", "1m1s"),
         Busted<Word, StatAgainstMove<DoesNotWaitForReaders>>("C15", "busted-no-grace-period", "1m1s"),
+        Busted<Word, StatAgainstMove<EndsAtOnce>>("C15", "busted-no-grace-period-after", "1m1s", "as Linux 2.6.39 to 6.10: mem_cgroup_end_move lowers the mark at once"),
+        Busted<Word, StatAgainstMove<OwnerFirst>>("C15", "busted-owner-before-statistics", "1m1s"),
         Shipped<Plain, MigrateAgainstReplace<AcceptsNoOwner>>("C16", "PlainFlagArray,AtFinalPut", "1r1m"),
         Shipped<Word, MigrateAgainstReplace<AcceptsNoOwner>>("C16", "OwnerWord,AtFinalPut", "1r1m"),
         Busted<Word, MigrateAgainstReplace<InsistsOnOwner>>("C16", "busted-insists-on-an-owner", "1r1m"),

@@ -165,6 +165,42 @@ internal readonly unsafe struct ReclaimAgainst<TZap> : IPageScript where TZap : 
     }
 }
 
+/// <summary>
+/// C2: a page in the swap cache migrates while its space touches it: the fault finds the page, or the mark of its migration and waits, with a reference
+/// or, where the page is frozen, without.
+/// </summary>
+internal readonly unsafe struct MigrateAgainstTouch : IPageScript
+{
+    public static int SwapEntries => 2;
+
+    public static void Setup<TC>(ref PageWorld w) where TC : struct, IMemoryController
+    {
+        w.Mm = w.Box.Space(w.A, 2, "mm");
+        Page* page = w.Box.Charged<TC>(0, w.A);
+        SimulatedAccounting.Map(page, w.Mm, 0);
+        if (!SwapCache.TryAdd(w.Box[0], w.Swap, page)) Bug.Fail("setup: swap");
+        PageOps.Get(page); // the migrator's
+    }
+
+    public static void Body<TC>(in ThisCpu cpu, int index, in PageWorld w) where TC : struct, IMemoryController
+    {
+        if (index == 1)
+        {
+            if (MmSwap.Touch<TC>(cpu, w.Mm, 0, write: false) != FaultResult.Mapped) Bug.Fail("not mapped, though there is no limit");
+            return;
+        }
+        Migration.Migrate<TC>(cpu, w.Page, SimulatedFrames.NodeOf(cpu));
+        Mm.LruAddDrain<TC>(cpu);
+        Mm.Put<TC>(cpu, w.Page);
+    }
+
+    public static void Final<TC>(in PageWorld w) where TC : struct, IMemoryController
+    {
+        TC.OwnerOf(w.Box[0], GuardedPtr<Page>.Get(MmStruct.Entry(w.Mm, 0)), out bool used);
+        if (!used || TC.Usage(w.A, CounterKind.Memory) != 1) Bug.Fail("usage of the group of one page in use", TC.Usage(w.A, CounterKind.Memory));
+    }
+}
+
 /// <summary>What a migration makes of an old page without an owner.</summary>
 internal unsafe interface IMigrateRule
 {

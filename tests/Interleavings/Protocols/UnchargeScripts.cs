@@ -34,6 +34,35 @@ internal readonly unsafe struct MigrateAgainstPut : IPageScript
     }
 }
 
+/// <summary>C1: an anonymous page is unmapped, without its lock, while it migrates. Whoever of the two comes last ends the charge, and only once.</summary>
+internal readonly unsafe struct MigrateAgainstUnmap : IPageScript
+{
+    public static void Setup<TC>(ref PageWorld w) where TC : struct, IMemoryController
+    {
+        w.Mm = w.Box.Space(w.A, 2, "mm");
+        SimulatedAccounting.Map(w.Box.Charged<TC>(0, w.A), w.Mm, 0);
+        AtomicInt.Init(&w.Page->RefCount, 2); // the mapping's and the migrator's
+    }
+
+    public static void Body<TC>(in ThisCpu cpu, int index, in PageWorld w) where TC : struct, IMemoryController
+    {
+        if (index != 0)
+        {
+            Mm.Unmap<TC>(cpu, w.Mm, 0, 1);
+            return;
+        }
+        Migration.Migrate<TC>(cpu, w.Page, SimulatedFrames.NodeOf(cpu));
+        Mm.LruAddDrain<TC>(cpu);
+        Mm.Put<TC>(cpu, w.Page);
+    }
+
+    public static void Final<TC>(in PageWorld w) where TC : struct, IMemoryController
+    {
+        if (TC.Usage(w.A, CounterKind.Memory) != 0) Bug.Fail("usage of a group that has no page", TC.Usage(w.A, CounterKind.Memory));
+        if (!PageOps.Test(w.Page, PageFlags.Free)) Bug.Fail("the page is not free");
+    }
+}
+
 /// <summary>C9: the old page of a migration is put for the last time while, or after, its charge goes to the new one.</summary>
 internal readonly unsafe struct MovesChargeAgainstLastPut : IPageScript
 {
@@ -148,38 +177,48 @@ internal readonly unsafe struct WritebackAgainstMigration<TEnd> : IPageScript wh
     }
 }
 
-/// <summary>Whether a mover lets readers go that saw nobody move.</summary>
-internal interface IMoverWait
+/// <summary>What a mover does beside the switch; the defaults are what ships.</summary>
+internal unsafe interface IMover
 {
-    static abstract void Wait(in ThisCpu cpu);
+    /// <summary>Between announcing itself and moving: readers that saw nobody move leave.</summary>
+    static virtual void Before(in ThisCpu cpu) => Rcu.Synchronize(cpu);
+    static virtual void Move<TC>(in ThisCpu cpu, Page* page, Memcg* from, Memcg* to) where TC : struct, IMemoryController => MoveAccount.TryMove<TC>(cpu, page, from, to);
+    /// <summary>Between the last move and taking the announcement back: readers that found the old owner leave.</summary>
+    static virtual void After(in ThisCpu cpu) => Rcu.Synchronize(cpu);
 }
 
-internal readonly struct WaitsForReaders : IMoverWait
-{
-    public static void Wait(in ThisCpu cpu) => Rcu.Synchronize(cpu);
-}
+internal readonly struct WaitsForReaders : IMover;
 
-/// <summary>C15: a file page is mapped, and counted for its group, while it moves to another one.</summary>
-internal readonly unsafe struct StatAgainstMove<TWait> : IPageScript where TWait : struct, IMoverWait
+/// <summary>
+/// C15: a mapped file page, counted as such for its group, is unmapped, and mapped again, while it moves to another group. The flavour of RCU in which
+/// a section is what it says: under Qsbr a grace period would wait for all that the others do here.
+/// </summary>
+internal readonly unsafe struct StatAgainstMove<TMover> : IPageScript where TMover : struct, IMover
 {
     public static bool Leaves => true;
+    public static RcuFlavour Flavour => RcuFlavour.Membarrier;
 
     public static void Setup<TC>(ref PageWorld w) where TC : struct, IMemoryController
     {
         w.Box.Charged<TC>(0, w.A, anon: false);
+        PageMapping.SetFile(w.Page, w.File, 0);
+        Rmap.AddFile<TC>(w.Box[0], w.Page);
         AtomicInt.Init(&w.Page->RefCount, w.Cpus);
     }
 
     public static void Body<TC>(in ThisCpu cpu, int index, in PageWorld w) where TC : struct, IMemoryController
     {
-        if (index == 1)
-        {
-            Rmap.AddFile<TC>(cpu, w.Page);
-            return;
-        }
+        if (index == 1) Rmap.Remove<TC>(cpu, w.Page);
+        else if (index > 1) Rmap.AddFile<TC>(cpu, w.Page);
+        else Move<TC>(cpu, w);
+    }
+
+    private static void Move<TC>(in ThisCpu cpu, in PageWorld w) where TC : struct, IMemoryController
+    {
         AtomicInt.Add(&w.A->Moving, 1);
-        TWait.Wait(cpu);
-        MoveAccount.TryMove<TC>(cpu, w.Page, w.A, w.B);
+        TMover.Before(cpu);
+        TMover.Move<TC>(cpu, w.Page, w.A, w.B);
+        TMover.After(cpu);
         AtomicInt.Add(&w.A->Moving, -1);
     }
 }

@@ -58,6 +58,8 @@ internal readonly unsafe struct BustedCounter<TBug> : ICounterVariant<Real> wher
     public static void ChargeForced<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Real.ChargeForced<NoPin>(cpu, memcg, pages);
     public static void Cancel<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Uncharge<TPin>(cpu, memcg, pages, pages);
 
+    public static void Refill<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Uncharge<TPin>(cpu, memcg, pages, pages);
+
     public static void Uncharge<TPin>(in ThisCpu cpu, Memcg* memcg, int memory, int memsw) where TPin : struct, IChargePin
     {
         for (Memcg* at = memcg; at != null; at = Memcg.ParentOf(at))
@@ -98,6 +100,7 @@ internal readonly unsafe struct RemotelyDrained : ICounterVariant<Real>
     public static void ChargeForced<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Real.ChargeForced<NoPin>(cpu, memcg, pages);
     public static void Cancel<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Real.Cancel<NoPin>(cpu, memcg, pages);
     public static void Uncharge<TPin>(in ThisCpu cpu, Memcg* memcg, int memory, int memsw) where TPin : struct, IChargePin => Real.Uncharge<NoPin>(cpu, memcg, memory, memsw);
+    public static void Refill<TPin>(in ThisCpu cpu, Memcg* memcg, int pages) where TPin : struct, IChargePin => Real.Refill<NoPin>(cpu, memcg, pages);
 
     public static void DrainAll<TPin>(in ThisCpu cpu, Memcg* root) where TPin : struct, IChargePin
     {

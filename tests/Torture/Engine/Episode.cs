@@ -32,7 +32,7 @@ internal sealed unsafe class Episode(TortureType type, Setting setting, TortureO
         type.Begin(setting);
         var gang = new CpuGang(type.Cpus, ThreadAffinity.Pinner);
         GCHandle self = GCHandle.Alloc(this);
-        for (int round = 0; broken is null && (round == 0 || Stopwatch.GetElapsedTime(start) < length); round++)
+        for (int round = 0; broken is null && (round == 0 || (options.Ops == 0 ? Stopwatch.GetElapsedTime(start) < length : Done < options.Ops)); round++)
         {
             Perturb.DelayMask = options.Delay == 0 || (round / 3 & 1) == 1 ? 0 : options.Delay - 1; // about a second with, a second without
             Perturb.FailMask = type.Allocates && options.Fail != 0 && (round & 1) == 1 ? options.Fail - 1 : 0;
@@ -63,9 +63,11 @@ internal sealed unsafe class Episode(TortureType type, Setting setting, TortureO
         return new EpisodeResult(workers, broken, statistics, Stopwatch.GetElapsedTime(start));
     }
 
+    private long Done => workers.Sum(w => w.Operations);
+
     private void Phase(CpuGang gang, GCHandle self, long start, TimeSpan length)
     {
-        TimeSpan left = length - Stopwatch.GetElapsedTime(start);
+        TimeSpan left = options.Ops == 0 ? length - Stopwatch.GetElapsedTime(start) : phase;
         long end = Stopwatch.GetTimestamp() + (long)(Math.Clamp(left.TotalSeconds, 0.05, phase.TotalSeconds) * Stopwatch.Frequency);
         try
         {
@@ -182,7 +184,7 @@ internal sealed unsafe class Episode(TortureType type, Setting setting, TortureO
     private string Line()
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"memcg-torture: {type.Name}{type.Detail}: ops {workers.Sum(w => w.Operations)}");
+        text.Append(CultureInfo.InvariantCulture, $"memcg-torture: {type.Name}{type.Detail}: ops {Done}");
         for (int i = 0; i < type.Counters.Count; i++) text.Append(CultureInfo.InvariantCulture, $" {type.Counters[i]} {workers.Sum(w => w.Count(i))}");
         text.Append(CultureInfo.InvariantCulture, $" | waits {workers.Sum(w => w.Waits)} hotplug {workers.Sum(w => w.Hotplugs)} delays {workers.Sum(w => w.Delays)}");
         if (type.Allocates) text.Append(CultureInfo.InvariantCulture, $" alloc-fail-injected {workers.Sum(w => w.Injected)}");

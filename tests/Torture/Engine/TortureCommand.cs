@@ -45,7 +45,7 @@ internal static class TortureCommand
         IReadOnlyList<CpuId> owned = ThreadAffinity.Allowed();
         int threads = options.Threads != 0 ? options.Threads : Math.Max(3, owned.Count + 1);
         string parameters = $"type={options.Type} seed={SeedText.Format(options.Seed)}"
-            + string.Create(CultureInfo.InvariantCulture, $" for={options.For.TotalSeconds}s threads={threads}")
+            + string.Create(CultureInfo.InvariantCulture, $" {(options.Ops == 0 ? $"for={options.For.TotalSeconds}s" : $"ops={options.Ops}")} threads={threads}")
             + string.Create(CultureInfo.InvariantCulture, $" cpus={owned.Count} oversubscribed={Math.Max(0, threads - owned.Count)} delay={Once(options.Delay)}")
             + $" fail={Once(options.Fail)} hotplug={Once(options.Hotplug)} models={options.Model?.ToString() ?? Models.All.Count.ToString(CultureInfo.InvariantCulture)}";
         log.WriteLine($"memcg-torture:--- Start of test: {parameters}");
@@ -86,7 +86,7 @@ internal static class TortureCommand
         int number = 0, first = (int)(options.Seed % 1024);
         do
         {
-            type = make(number == 0 ? 0 : number + first); // the first era always
+            type = make(number == 0 || options.Ops != 0 ? number : number + first); // the first era always
             TimeSpan left = length - Stopwatch.GetElapsedTime(start), most = type.Detail.Length != 0 ? accountingEpisode : longestEpisode;
             ulong seed = options.Seed + (ulong)number * 0x9e37;
             (CpuId, NodeId)[] cpus = [.. Enumerable.Range(0, threads).Select(i => (owned[i % owned.Count], new NodeId(i & 1)))];
@@ -102,7 +102,7 @@ internal static class TortureCommand
             waits += result.Workers.Sum(w => w.Waits);
             injected += result.Workers.Sum(w => w.Injected);
             number++;
-        } while (Stopwatch.GetElapsedTime(start) < length);
+        } while (options.Ops == 0 ? Stopwatch.GetElapsedTime(start) < length : number < Models.DesignsOf(name));
         var unseen = type.BlindSpots.Where(i => counts[i] == 0).Select(i => type.Counters[i]).ToList();
         if (hotplugs == 0) unseen.Add("hotplug");
         if (delays == 0 && options.Delay != 0) unseen.Add("delays");

@@ -28,15 +28,19 @@ internal sealed record TortureOptions
 
     /// <summary>The only model of accounting and counters; null = all in turn.</summary>
     public Accounting.Model? Model { get; init; }
+    /// <summary>Operations after which an episode ends; each type then has one episode for each of its designs. 0 = by time.</summary>
+    public long Ops { get; init; }
     /// <summary>Seconds without an operation before the watchdog speaks.</summary>
     public int Stall { get; init; } = 10;
 
     public const string Help = """
-        usage: torture [--type all|busted|NAME[,NAME...]] [--for 30s] [--model ERA[,AXIS=ANSWER...]] [--seed N]
+        usage: torture [--type all|busted|NAME[,NAME...]] [--for 30s | --ops N] [--model ERA[,AXIS=ANSWER...]] [--seed N]
                        [--threads N] [--delay N] [--fail N] [--hotplug N] [--stall N] [--list]
 
         Random operations on pinned threads, with every book compared at rest. --delay, --fail, --hotplug: once in N accesses, allocations,
         steps (delay and fail: a power of two, 0 = never). --stall: seconds. A name's first part is enough: locks, rcu, busted.
+        --ops 10M: instead of a time, so many operations (k, M) on each design of a type: every answer of the kmem axis for kmem, every era
+        for accounting and counters, every form of list locks for books; or on the one of --model.
 
         Exit: 0 success, 2 wrong usage, 3 this machine cannot, 5 a rule was broken, 7 inconclusive: something was never seen.
         With --type busted every type has a planted bug; exit 1 if one was not caught within --for (60s).
@@ -76,6 +80,9 @@ internal sealed record TortureOptions
                 case "--hotplug":
                     o = o with { Hotplug = Number("--hotplug", value, 1, int.MaxValue) };
                     break;
+                case "--ops":
+                    o = o with { Ops = Operations(value) };
+                    break;
                 case "--model":
                     o = o with { Model = Accounting.Model.Parse(value) };
                     break;
@@ -86,6 +93,7 @@ internal sealed record TortureOptions
                     throw new UsageException($"'{args[i]}' is no option of torture; --help shows all");
             }
         }
+        if (timed && o.Ops != 0) throw new UsageException("--ops: counts operations where --for gives a time; name one of them");
         return timed || !o.IsBusted ? o : o with { For = TimeSpan.FromSeconds(60) };
     }
 
@@ -112,6 +120,12 @@ internal sealed record TortureOptions
     private static int Number(string option, string text, int least, int most) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n >= least && n <= most
             ? n : throw new UsageException($"{option}: '{text}' is not a number from {least} to {most}");
+
+    private static long Operations(string text)
+    {
+        int unit = text.EndsWith('M') ? 1_000_000 : text.EndsWith('k') ? 1000 : 1;
+        return (long)Number("--ops", unit == 1 ? text : text[..^1], 1, 1_000_000_000) * unit;
+    }
 
     private static int Power(string option, string text) =>
         Number(option, text, 0, 4096) is var n && (n & (n - 1)) == 0 ? n : throw new UsageException($"{option}: '{text}' is no power of two up to 4096, nor 0");

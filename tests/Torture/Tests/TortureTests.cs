@@ -120,6 +120,8 @@ public sealed class TortureTests
     [InlineData("--for", "soon", "--for: 'soon' is not a duration; write for example 250ms, 5s or 2m (a bare number is seconds)")]
     [InlineData("--threads", "0", "--threads: '0' is not a number from 1 to 1024")]
     [InlineData("--delay", "3", "--delay: '3' is no power of two up to 4096, nor 0")]
+    [InlineData("--ops", "0", "--ops: '0' is not a number from 1 to 1000000000")]
+    [InlineData("--ops", "ten", "--ops: 'ten' is not a number from 1 to 1000000000")]
     [InlineData("--speed", "9", "'--speed' is no option of torture; --help shows all")]
     [InlineData("--type", "slab,busted", "--type: 'slab,busted' mixes types that must hold with busted ones that must fail; run them apart")]
     public void A_wrong_command_line_is_one_line_and_exit_2(string option, string value, string message)
@@ -127,6 +129,20 @@ public sealed class TortureTests
         (int code, string log, string error) = Run(option, value);
         Assert.Equal((ExitCode.Usage, "", "memcg-torture: " + message), (code, log, error.TrimEnd()));
     }
+
+    [Fact]
+    public void Ops_gives_every_kmem_answer_its_episode_and_says_what_is_left_at_rest()
+    {
+        (int code, string log, _) = Run("--type", "kmem", "--ops", "20k", "--seed", "7");
+        Assert.True(code is ExitCode.Success or ExitCode.Inconclusive, log);
+        string[] lines = [.. log.Split('\n').Where(l => l.StartsWith("memcg-torture: kmem[", StringComparison.Ordinal))];
+        Assert.Equal(Eras.Answers.Count(a => a.Axis == Axis.Kmem && a.Refused is null && a.Name != NoKmem.Name), lines.Select(l => l.Split(']')[0]).Distinct().Count());
+        Assert.All(lines, l => Assert.Matches("at rest: dying [0-9]+.*, residue [0-9]+ pages$", l));
+    }
+
+    [Fact]
+    public void Operations_and_a_time_exclude_each_other() =>
+        Assert.Equal((ExitCode.Usage, "", "memcg-torture: --ops: counts operations where --for gives a time; name one of them\n"), Run("--ops", "1k", "--for", "1s"));
 
     [Fact]
     public void An_unknown_type_is_answered_with_the_known_ones() =>

@@ -40,10 +40,24 @@ internal static class Models
 
     private static bool IsPartOfLists(Axis axis) => axis is Axis.Lru or Axis.LruLock || IsPartOfBooks(axis);
 
-    /// <summary>Models that charge kernel objects, one for each way and counter; where page->memcg leads to an object (2008), kernel pages had no owner yet.</summary>
+    /// <summary>
+    /// Models that charge kernel objects, one for each way and counter, each way once before any comes again. Where page->memcg leads to an object
+    /// (2008), kernel pages had no owner yet.
+    /// </summary>
     public static IReadOnlyList<Model> OfKmem { get; } =
-        [.. All.Where(m => m[Axis.Kmem] != "None" && (m[Axis.PageCgroup] == "OwnerWord" || m[Axis.PageCgroup].Contains("Array", StringComparison.Ordinal)))
-            .DistinctBy(m => (m[Axis.Kmem], m[Axis.Counter], m[Axis.Stock]))];
+        [.. All.Where(m => m[Axis.Kmem] != "None")
+            .Where(m => m[Axis.PageCgroup].EndsWith("Word", StringComparison.Ordinal) || m[Axis.PageCgroup].Contains("Array", StringComparison.Ordinal))
+            .DistinctBy(m => (m[Axis.Kmem], m[Axis.Counter], m[Axis.Stock]))
+            .GroupBy(m => m[Axis.Kmem]).SelectMany(same => same.Select((m, i) => (Model: m, Turn: Math.Min(i, 1)))).OrderBy(m => m.Turn).Select(m => m.Model)];
+
+    /// <summary>Designs that a type knows, its first models: as many episodes as --ops gives it.</summary>
+    public static int DesignsOf(string type) => Only is not null ? 1 : type switch
+    {
+        "kmem" => OfKmem.DistinctBy(m => m[Axis.Kmem]).Count(),
+        "books" => OfLists.Count,
+        "accounting" or "counters" => Eras.All.Count,
+        _ => 1,
+    };
 
     /// <summary>The nth of a list, or the only one.</summary>
     public static Model At(IReadOnlyList<Model> list, int episode) => Only ?? list[episode % list.Count];

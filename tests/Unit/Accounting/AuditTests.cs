@@ -72,6 +72,35 @@ public sealed unsafe class AuditTests
         Expect("has no reference, yet group", box => AtomicInt.Store(&PageAt(box, 5)->RefCount, 0));
 
     [Fact]
+    public void A_page_that_names_a_freed_group_is_seen() =>
+        Expect("group 7 is freed, yet 1 pages name it", box => AtomicLong.Store(&PageAt(box, 5)->Memcg, (long)MemcgTree.ById(box.Accounting.Tree, 7)));
+
+    [Fact]
+    public void A_bit_of_a_page_on_no_list_is_seen() => // 5.7, 6
+        Expect("21 frames have the LRU bit, the lists count 20", box =>
+        {
+            Page* page = MemMap.PageOf(MemMap.Of(box.Cpu()), new Pfn(0));
+            while (PageOps.Count(page) != 0 || PageOps.Test(page, PageFlags.Lru)) page++;
+            PageOps.Set(page, PageFlags.Lru);
+        });
+
+    [Fact]
+    public void A_page_on_a_list_of_another_node_is_seen() =>
+        Expect("is of node 1", box => PageOps.Set(PageAt(box, 5), 1L << PageFlags.NodeShift));
+
+    [Fact]
+    public void A_group_that_died_with_pages_counted_is_seen() =>
+        Expect("1 groups were released with pages still counted", box => AtomicLong.Add(&box.Accounting.Tree->DeadResidue, 1));
+
+    [Fact]
+    public void A_page_that_left_without_its_event_is_seen() => // 5.7, 12
+        Expect("pgpgin - pgpgout is 19, 20 pages are charged", box => MemcgStatCpu.Add(Memcg.OnCpu(box.Cpu(), GroupOf(box)), MemcgStatItem.PgpgOut, 1));
+
+    [Fact]
+    public void A_usage_below_zero_is_seen() => // I4
+        Expect("usage -1 below zero", box => AtomicLong.Store(PageCounter40.Usage(PageCounter<PageCounter40>.Of(GroupOf(box), CounterKind.Memory)), -1));
+
+    [Fact]
     public void A_broken_link_ends_the_walk_at_once()
     {
         using var box = new AccountingBox<NoStock>();
@@ -89,6 +118,14 @@ public sealed unsafe class AuditTests
         Memcg* memcg = box.Group();
         nint address = (nint)memcg;
         Assert.Contains("below zero", Assert.Throws<BugException>(() => NoStock.UnchargeCounters(box.Cpu(), (Memcg*)address, 1, 1)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_res_counter_fails_at_once_too()
+    {
+        using var box = new AccountingBox<Early27>();
+        nint address = (nint)box.Group();
+        Assert.Contains("below zero", Assert.Throws<BugException>(() => Early27.UnchargeCounters(box.Cpu(), (Memcg*)address, 1, 1)).Message, StringComparison.Ordinal);
     }
 
     private static void ExpectSwapped(string text, Action<AccountingBox<NoStock>> damage)

@@ -11,9 +11,9 @@ internal sealed unsafe class KmemBox<TC> : IDisposable where TC : struct, IMemor
 {
     public const int DentryBytes = 192;
 
-    public KmemBox(int cpus = 1, int mib = 16, int nodes = 1, int groups = 64)
+    public KmemBox(int cpus = 1, int mib = 16, int nodes = 1, int groups = 64, AccountingPlan? plan = null)
     {
-        Core = new AccountingBox<TC>(cpus, mib, nodes, new AccountingPlan(MaxGroups: groups));
+        Core = new AccountingBox<TC>(cpus, mib, nodes, plan ?? new AccountingPlan(MaxGroups: groups));
         Slab = Core.Accounting.Slab ?? Slab.Build(Core.Memory, Core.Cpus, checkObjects: true);
         Dentry = Cache("dentry", DentryBytes);
     }

@@ -143,4 +143,26 @@ public sealed unsafe class KmemRaceTests
         foreach (nint p in pages) AllocatorBox.PutAndFree(box.Cpu(), (Page*)p);
         Assert.True(box.Group() != null);
     }
+
+    [Fact]
+    public void A_group_is_charged_once_it_was_activated_and_a_never_activated_parent_inherits() // patch 4, opt-in of 3.8 to 4.4
+    {
+        using var box = new KmemBox<MoveCaches>(plan: new AccountingPlan(MaxGroups: 16) { KmemOptIn = true });
+        Memcg* parent = box.Group(), before = box.Group(parent);
+        Assert.False(MemcgKmem.TryActivate(box.Cpu(), parent), "a child is in it");
+        void* free = box.Charged(before);
+        Assert.Equal(0, KmemBox<MoveCaches>.Kmem(before));
+        Assert.True(MemcgKmem.TryActivate(box.Cpu(), before));
+        Memcg* below = box.Group(before);
+        void* own = box.Charged(before), inherited = box.Charged(below);
+        Assert.Equal((2, 1), (KmemBox<MoveCaches>.Kmem(before), KmemBox<MoveCaches>.Kmem(below)));
+        box.Remove(below);
+        box.Remove(before);
+        box.AssertBalanced();
+        Assert.False(IntrusiveList.IsEmpty(&MemcgKmem.Of(parent)->Caches), "its list was made with the group, active or not");
+        Assert.Equal(0, box.Dying);
+        foreach (nint obj in (nint[])[(nint)free, (nint)own, (nint)inherited]) box.Free((void*)obj);
+        box.AssertBalanced();
+        Assert.Equal(0, KmemBox<MoveCaches>.Kmem(parent));
+    }
 }

@@ -65,6 +65,10 @@ public sealed class BadInput
         { "", "run fault --preset 2009-stock --dry-run", 2, "--preset 2009-stock: the workload 'fault' is part of the experiment; leave it out" },
         { "", "run --preset 2009-stock -M 3.19 --dry-run", 2, "--preset 2009-stock: --model is part of the experiment; leave it out" },
         { "", "run fault --prefetch read --dry-run", 2, "--prefetch: 3.19 has page_cgroup=OwnerWord, which prefetches nothing; say -M rfc-2008-lockless" },
+        { "", "run fault -M 2.6.27,kmem=PerCachePin --dry-run", 2, "--model: kmem=PerCachePin needs a page_cgroup that leaves the words of kernel pages alone, because kmem "
+            + "keeps their owners there; BitSpinlock keeps its object in every page's word, and no kernel had both. Choose kmem=None" },
+        { "", "run fault -M rfc-2008-lockless,kmem=ObjCgroup --dry-run", 2, "--model: kmem=ObjCgroup needs a page_cgroup that leaves the words of kernel pages alone, because "
+            + "kmem keeps their owners there; LocklessRcu keeps its object in every page's word, and no kernel had both. Choose kmem=None" },
         { "", "run fault -M rfc-2008-lockless --prefetch early --dry-run", 2, "--prefetch: 'early' is not one of none, read, write" },
         { "", "run fault --layout 40,40 --dry-run", 2, "--layout: 40 is named twice; name each once" },
         { "", "run fault --layout 64 --dry-run", 2, "--layout: '64' is not one of 40, 112, 112Apart, 192Legacy, 256, 192" },

@@ -88,6 +88,27 @@ public sealed class KmemCommandTests
         Assert.Equal(0, points[1].GetProperty("books").GetProperty("dying_groups").GetProperty("count").GetInt64());
     }
 
+    [Fact]
+    public void A_result_says_how_many_groups_were_dying_over_time()
+    {
+        using JsonDocument json = Json("run dentry-reclaim -t 1 -d 40ms -r 3 -w 10ms -M 3.14 -M 5.9");
+        JsonElement[] points = [.. json.RootElement.GetProperty("points").EnumerateArray()];
+        JsonElement[] pinned = [.. points[0].GetProperty("dying_over_time").EnumerateArray()];
+        Assert.InRange(pinned.Length, 1, 200);
+        Assert.Contains(pinned, n => n[1].GetInt64() > 0);
+        Assert.All(points, p => Assert.True(p.GetProperty("books").GetProperty("balanced").GetBoolean()));
+    }
+
+    [Theory]
+    [InlineData("5.9,kmem=ReparentCachesAsPosted", "kmem=ReparentCachesAsPosted is for the explorer only: an allocation uses a copy that it holds no reference on")]
+    [InlineData("rfc-2019-ptr,kmem=ReparentPointerAsPosted", "kmem=ReparentPointerAsPosted is for the explorer only: the pointer is killed before the css reference")]
+    public void A_design_as_posted_is_refused_in_a_normal_run(string model, string reason)
+    {
+        CliBox.Answer answer = CliBox.Run(CliBox.Split($"run kmalloc-32 -M {model} --dry-run"));
+        Assert.Equal((2, ""), (answer.Code, answer.Out));
+        Assert.Contains(reason, answer.Error, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("dying -M 3.19",
         "--model: 3.19 charges no kernel objects; choose 3.14, rfc-2014-kmemcg, 5.3, rfc-2019-ptr, 5.9, 6.1, 6.12, 6.18, 7.1, or add kmem=ANSWER (`list axes`)")]

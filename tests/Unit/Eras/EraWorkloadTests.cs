@@ -11,7 +11,7 @@ namespace MemcgNative.Tests.Unit;
 public sealed class EraWorkloadTests
 {
     /// <summary>What needs kernel objects is asked where they are.</summary>
-    private static readonly string[] kmem = ["dentries", "offline-with-kmem", "remote-free", "cache-churn", "pipes"];
+    private static readonly string[] kmem = ["dentries", "dentry-reclaim", "offline-with-kmem", "remote-free", "cache-churn", "pipes"];
 
     private const int Turns = 6;
 

@@ -20,7 +20,6 @@ public sealed class FaultTests : IDisposable
         (OsCall.Madvise, ["ENOMEM", "EINVAL", "EAGAIN", "EINTR", "EHWPOISON"]),
         (OsCall.Mbind, ["EPERM", "EINVAL", "EIO", "ENOMEM", "ENOSYS"]),
         (OsCall.GetMempolicy, ["EPERM", "EINVAL", "ENOSYS"]),
-        (OsCall.SetMempolicy, ["EPERM", "EINVAL", "ENOSYS"]),
         (OsCall.MovePages, ["EPERM", "EINVAL", "ENOSYS", "ENOMEM"]),
         (OsCall.SchedSetaffinity, ["EPERM", "EINVAL"]),
         (OsCall.SchedGetaffinity, ["EPERM", "ENOSYS"]),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Diagnostics;
 using System.Text;
+using System.Text.Json;
 using MemcgNative.Accounting;
 using MemcgNative.Bench;
 using MemcgNative.Native;
@@ -20,6 +21,10 @@ public sealed class FuzzTests
     private static readonly int seed = int.TryParse(Environment.GetEnvironmentVariable("MEMCGNATIVE_FUZZ_SEED"), out int s) ? s : 0x5eed;
 
     private static readonly Lazy<Topology> machine = new(() => SyntheticTopology.Parse("pack:2 numa:2 core:4 pu:2"));
+
+    private static readonly Lazy<string> result = new(() => JsonSerializer.Serialize(MadeUpResult.On("pack:1 core:2 pu:1", "3.17", "3.19"), ResultJson.Default.Result));
+
+    private static string InMemory(string name) => Path.Combine(Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath(), $"memcgnative-fuzz-{Environment.ProcessId}-{name}");
 
     private static readonly string[] tokens =
     [
@@ -62,6 +67,34 @@ public sealed class FuzzTests
     public void Recordings_and_the_sysfs_trees_in_them() => Fuzz(
         [.. new[] { "vm-one-node", "two-sockets", "cxl", "memory-less-node" }.Select(m => File.ReadAllText(Path.Combine(Machines.Directory, m, "machine.txt")))],
         text => _ = SysfsTopology.Read(MachineRecording.Read(new StringReader(text), "fuzz")), inputs / 5);
+
+    [Fact]
+    public void Results() => Fuzz([result.Value], text =>
+    {
+        string file = InMemory("result.json");
+        Result? read;
+        try
+        {
+            File.WriteAllText(file, text);
+            (read, _) = ResultReader.LoadAny(file);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+        if (read is null) return;
+        // What was taken has to be shown in every form.
+        foreach (var form in (Func<Result, string>[])[TextReports.Markdown, TextReports.Csv, TextReports.Histograms, TextReports.WillItScale, TextReports.Lkp]) _ = form(read);
+        if (read.Points.Count > 0) _ = Comparison.Of(file, read, file, read, 2);
+        if (text.Length % 16 == 0) _ = HtmlReport.Text(read);
+    }, inputs / 5);
+
+    /// <summary>Bytes as Latin-1 text, so that they are bent as all the others are.</summary>
+    [Fact]
+    public void Recordings_of_the_kernel() => Fuzz(
+        [.. Directory.GetFiles(Path.Combine(Repository.Root, "tests/Unit/Fixtures/recordings"), "guest-*.mtrace").Order(StringComparer.Ordinal)
+            .Select(f => Encoding.Latin1.GetString(File.ReadAllBytes(f)))],
+        text => _ = TraceFormat.Read(new MemoryStream(Encoding.Latin1.GetBytes(text)), "fuzz"), inputs / 5);
 
     [Fact]
     public void Command_lines() => Fuzz(Corpus("line"), line =>

@@ -41,6 +41,15 @@ public sealed class KernelCommandTests
     }
 
     [Fact]
+    public void What_is_not_modelled_is_listed_with_its_reason_in_the_program_and_in_its_page()
+    {
+        string list = CliBox.Run("conform", "--list").Out, page = File.ReadAllText(Path.Combine(Repository.Root, "bench/Kernel/SCENARIOS.md"));
+        Assert.All(ScenarioFiles.Names, n => Assert.Contains(n, list, StringComparison.Ordinal));
+        Assert.All(NotModelled.All, n => Assert.Contains($"# {n.Test}: {n.Why}", list, StringComparison.Ordinal));
+        Assert.All(NotModelled.All, n => Assert.Contains($"| {n.Test} | {n.Why} |", page, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void The_table_sets_two_eras_side_by_side()
     {
         CliBox.Answer answer = CliBox.Run("conform", "oracle-o2-two-groups", "-M", "3.19", "-M", "6.18", "--diff", "-q");
@@ -79,7 +88,16 @@ public sealed class KernelCommandTests
             Assert.Matches(@"lkp processes +stats\.json +1\.00 +1\.82", answer.Out);
             Assert.Contains("order of kernel, fault, 1 CPU(s): here (1.00) > depth 1 (0.90)", answer.Out, StringComparison.Ordinal);
             Assert.Contains("order of kernel, fault, 2 CPU(s): here (1.00) ~ depth 1 (0.99)", answer.Out, StringComparison.Ordinal);
-            Assert.Contains("fit: none, 2 number(s) of CPUs", answer.Out, StringComparison.Ordinal);
+            Assert.Contains("not fitted: 2 thread count(s), needs 5", answer.Out, StringComparison.Ordinal);
+            Assert.Contains("fit: none;", answer.Out, StringComparison.Ordinal);
+            string many = Write("many.csv", "tasks,processes\n" + string.Concat(Enumerable.Range(1, 8).Select(n => string.Create(
+                System.Globalization.CultureInfo.InvariantCulture, $"{n},{Scalability.Law(1000, 0.1, 0.01, n):0.00}\n"))));
+            CliBox.Answer fitted = CliBox.Run("kernel", "compare", probe, "--import", many);
+            Assert.Contains("sigma 0.1000, kappa 0.0100", fitted.Out, StringComparison.Ordinal);
+            Assert.DoesNotContain("fit: none;", fitted.Out, StringComparison.Ordinal);
+            string deep = Write("deep.json", """{"scenario":{"memcg":{"depth":5}},"points":[{"workload":"fault","model":"3.19","threads":1,"throughput_ops_per_s":"""
+                + """{"median":6}}]}""");
+            Assert.Contains("order of port, fault, 1 CPU(s): 3.19 (1.00) > 3.19 depth 5 (0.86)", CliBox.Run("kernel", "compare", sweep, deep).Out, StringComparison.Ordinal);
             Assert.DoesNotMatch(@"\d+(\.\d+)? ?(x|times) the kernel", answer.Out);
             foreach (string bad in (string[])["{", "[]", "", "{\"series\":3}", "tasks,processes\n1,x\n", "{\"points\":[{}]}"])
                 Assert.Equal(ExitCode.Usage, CliBox.Run("kernel", "compare", Write("bad", bad)).Code);

@@ -19,6 +19,15 @@ public sealed class RandomScriptTests
     [Fact]
     public void A_seed_gives_the_same_file_each_time() => Assert.Equal(RandomScript.Make(7, 2).Text("x"), RandomScript.Make(7, 2).Text("x"));
 
+    [Theory]
+    [InlineData("set L max ")]
+    [InlineData("expect L failcnt >= 1")]
+    [InlineData("expect L failcnt exactly 0")]
+    [InlineData("\npipes t")]
+    [InlineData("expect O oom_kill exactly 1")]
+    public void Limits_kernel_memory_events_and_kills_are_among_them(string line) =>
+        Assert.Contains(Enumerable.Range(1, 40), seed => RandomScript.Make((ulong)seed, 2).Text("x").Contains(line, StringComparison.Ordinal));
+
     [Fact]
     public void A_machine_that_forgets_to_uncharge_tmpfs_is_found_with_the_smallest_file()
     {

@@ -108,7 +108,9 @@ public sealed class ScriptParserTests
             string text = Mutate(texts[random.Next(texts.Length)], random);
             try
             {
+                long before = GC.GetAllocatedBytesForCurrentThread();
                 ScriptParser.Parse("fuzz", text);
+                Assert.True(GC.GetAllocatedBytesForCurrentThread() - before < 512 << 20, text);
             }
             catch (UsageException e)
             {

@@ -23,8 +23,12 @@ public sealed class TraceTests
             new(TraceKind.Free, 0, 9_400_000, Object: pages + 1, Amount: 1),
         new(TraceKind.Checkpoint, 0, 10_000_000, 1, Values: new CounterValues(pages + 2, pages + 4, 3, 0, 0)),
         new(TraceKind.Checkpoint, 0, 10_000_001, 2, Values: new CounterValues(pages + 2, -1, 3, pages - (pages + 2) / 3, (pages + 2) / 3 - 1)),
-        new(TraceKind.Remove, 0, 10_000_002, 2),
+        new(TraceKind.Held, 1, 10_000_001, 2, Amount: 3), new(TraceKind.TryCharge, 1, 10_000_001, 2, Amount: 1, Second: 5),
+        new(TraceKind.Refill, 1, 10_000_001, 2, Amount: 1), new(TraceKind.CounterCharge, 1, 10_000_001, 2, 0, 64, 5), new(TraceKind.CounterUncharge, 1, 10_000_002, 2, 1, 64),
+        new(TraceKind.Offline, 0, 10_000_002, 2), new(TraceKind.Released, 0, 10_000_002, 2), new(TraceKind.Remove, 0, 10_000_002, 2),
     ]);
+
+    private static TraceEvent Last(TraceFile trace) => trace.Events.Last(e => e.Kind == TraceKind.Checkpoint);
 
     private static byte[] Bytes(TraceFile trace)
     {
@@ -55,8 +59,8 @@ public sealed class TraceTests
         Assert.Empty(result.Wrong);
         Assert.Equal(0, result.Refused);
         Assert.DoesNotContain(ReplayReport.Rows(trace, result), r => !r.Ok);
-        Assert.Equal(trace.Events[^2].Values.Anon, result.Checkpoints[1].Port.Anon);
-        Assert.Equal(trace.Events[^2].Values.File, result.Checkpoints[1].Port.File);
+        Assert.Equal(Last(trace).Values.Anon, result.Checkpoints[1].Port.Anon);
+        Assert.Equal(Last(trace).Values.File, result.Checkpoints[1].Port.File);
     }
 
     [Fact]
@@ -100,13 +104,34 @@ public sealed class TraceTests
             if (random.Next(4) == 0) bytes = bytes[..random.Next(bytes.Length)];
             try
             {
+                long before = GC.GetAllocatedBytesForCurrentThread();
                 if (i % 2 == 0) TraceFormat.Read(new MemoryStream(bytes), "t");
-                else new TraceDecoder("t", 2).Add(bytes, 1);
+                else
+                {
+                    var decoder = new TraceDecoder("t", 2);
+                    decoder.Add(bytes, 1);
+                    if (i % 8 == 1) Drive(new TraceFile(header, decoder.Events));
+                }
+                Assert.True(GC.GetAllocatedBytesForCurrentThread() - before < 64 << 20, $"input {i} took {GC.GetAllocatedBytesForCurrentThread() - before} bytes");
             }
             catch (UsageException e)
             {
                 Assert.StartsWith("t: ", e.Message, StringComparison.Ordinal);
             }
+        }
+    }
+
+    /// <summary>What could be read is replayed too: whatever it says, in order.</summary>
+    private static void Drive(TraceFile trace)
+    {
+        try
+        {
+            if (ChargeReplay.Has(trace)) ChargeReplay.Run(trace, TestContext.Current.CancellationToken);
+            ReplayCommand.Replay(trace, Model.Parse("6.18"), 2, TestContext.Current.CancellationToken);
+        }
+        catch (UsageException e)
+        {
+            Assert.StartsWith("replay: the recording holds ", e.Message, StringComparison.Ordinal);
         }
     }
 

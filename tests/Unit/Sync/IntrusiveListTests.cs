@@ -51,6 +51,19 @@ public unsafe class IntrusiveListTests
     }
 
     [Fact]
+    public void Nodes_leave_their_list_for_a_chain_without_a_head_the_last_one_first()
+    {
+        ListHead* n = stackalloc ListHead[3];
+        ListHead head;
+        IntrusiveList.Init(&head);
+        for (int i = 0; i < 3; i++) IntrusiveList.AddTail(&head, n + i);
+        ListHead* chain = IntrusiveList.Chain(null, n);
+        chain = IntrusiveList.Chain(chain, n + 2);
+        Assert.Equal([1], Order(&head, n));
+        Assert.True(chain == n + 2 && IntrusiveList.NextOf(chain) == n && IntrusiveList.NextOf(n) == null);
+    }
+
+    [Fact]
     public void A_node_removed_twice_and_links_that_disagree_are_bugs()
     {
         ListHead* n = stackalloc ListHead[2];

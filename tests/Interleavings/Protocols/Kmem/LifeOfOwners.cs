@@ -2,9 +2,6 @@
 using MemcgNative.Accounting;
 using MemcgNative.Allocator;
 using MemcgNative.Native;
-using Copies = MemcgNative.Accounting.Controller<MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
-    MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>, MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage,
-    MemcgNative.Accounting.PerGroupCaches<MemcgNative.Accounting.ReparentCaches>>;
 using Pointers = MemcgNative.Accounting.Controller<MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
     MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>, MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage,
     MemcgNative.Accounting.ReparentPointer>;
@@ -68,85 +65,11 @@ internal readonly unsafe struct LastObjectAgainstReparent<TSwitch> : ICase where
     }
 }
 
-/// <summary>How an allocation uses the copy it selected.</summary>
-internal unsafe interface ISelects
-{
-    static abstract void Use(in ThisCpu cpu, SlabCache* root, int id, Page* slab);
-}
-
-/// <summary>As PerGroupCaches.Alloc: selected and used inside one RCU section; the copy's count says whether it may still grow.</summary>
-internal readonly unsafe struct SelectsInsideRcu : ISelects
-{
-    public static void Use(in ThisCpu cpu, SlabCache* root, int id, Page* slab)
-    {
-        Rcu.ReadLock(in cpu);
-        SlabCache* copy = CacheCreation.Find(root, id);
-        if (copy != null && SlabHook<Copies>.OnNewSlab(in cpu, SlabCache.StateOf(copy), slab, Gfp.Kernel))
-            SlabHook<Copies>.OnSlabRelease(in cpu, SlabCache.StateOf(copy), slab);
-        Rcu.ReadUnlock(in cpu);
-    }
-}
-
-/// <summary>D3, D4, D6, D8: a slab comes to a copy, and goes, while the copy's group goes. The copy ends once, untouched; the parent's books are right.</summary>
-internal readonly unsafe struct SlabAgainstOffline<TSelects> : ICase where TSelects : struct, ISelects
-{
-    private static SimulatedAccounting box;
-    private static Memcg* parent, child;
-    private static SlabCache* root;
-    private static Page* page;
-
-    public static int Cpus => 2;
-
-    public static void Setup()
-    {
-        box = SimulatedAccounting.New<Copies>(2, 3);
-        SimulatedSlab.New(box.AllCpus, 2, 5, 32, 96, 256, 512, 1024);
-        parent = box.Group<Copies>();
-        child = MemcgLife.Create<Copies>(box[0], parent);
-        root = SlabCaches.Create<Copies>(box[0], 0, 64, accounted: true);
-        if (root == null) Bug.Fail("set-up: no cache");
-        CacheCreation.Request(box[0], root, child);
-        CacheCreation.Flush(box[0]);
-        if (CacheCreation.Find(root, Guarded<int>.Get(&child->Id)) == null) Bug.Fail("set-up: no copy");
-        page = Arena.New<Page>("slabpage");
-    }
-
-    public static void Body(int cpu)
-    {
-        ThisCpu self = box[cpu];
-        if (cpu == 0) TSelects.Use(self, root, Guarded<int>.Get(&child->Id), page);
-        else Offline(self);
-        Rcu.CpuOffline(self);
-    }
-
-    /// <summary>PerGroupCaches.OnOffline, but for the stacks of the copy, which are empty: emptying them is the allocator's, with memory of its own.</summary>
-    private static void Offline(in ThisCpu cpu)
-    {
-        SlabState* slab = SlabState.Of(in cpu);
-        CacheCreation.Flush(in cpu);
-        TestAndSetLock.Acquire(in cpu, &slab->Mutex);
-        SlabCache* copy = SlabCache.OfMine(IntrusiveList.First(&MemcgKmem.Of(child)->Caches));
-        SlabCaches.ClearSlot(copy);
-        Guarded<int>.Set(&copy->Dying, 1);
-        PerCpuRef.Kill(in cpu, &copy->Ref);
-        CacheOwner.MoveAll(child, parent);
-        TestAndSetLock.Release(in cpu, &slab->Mutex);
-    }
-
-    public static void Final()
-    {
-        if (!IntrusiveList.IsEmpty(&root->Siblings)) Bug.Fail("the copy is empty, its group has gone, and it is still there");
-        if (Copies.Usage(parent, CounterKind.Kmem) != 0) Bug.Fail("kmem of the surviving group (I1)", Copies.Usage(parent, CounterKind.Kmem));
-    }
-}
-
 internal static class OwnerLifeCases
 {
     public static IReadOnlyList<Case> All { get; } =
     [
         Case.Of<LastObjectAgainstReparent<PaysFirst>>("E3", "ReparentPointer", "1o1f"),
         Case.Of<LastObjectAgainstReparent<PaysAfterwards>>("E3", "ReparentPointerAsPosted", "1o1f", Expect.Broken),
-        Case.Of<SlabAgainstOffline<SelectsInsideRcu>>("D4", "ReparentCaches", "1a1o"),
-        Case.Of<SlabAgainstOffline<SelectsAsPosted>>("D4", "ReparentCachesAsPosted", "1a1o", Expect.Broken, heavy: true),
     ];
 }

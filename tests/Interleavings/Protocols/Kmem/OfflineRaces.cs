@@ -113,79 +113,8 @@ internal static class KmemRaceCases
 {
     public static IReadOnlyList<Case> All { get; } =
     [
-        .. Guards.Of<CreateAgainstRootDestroy, Creation>("D1", "patch1", "1c1d"),
-        .. Guards.Of<CreateAgainstOffline, Creation>("D2", "patch1", "1c1o"),
-        .. Guards.Of<LastPageAgainstWorker, Finding>("D3", "patch2", "1f1w"),
-        .. Guards.Of<SelectAgainstDestroy, Finding>("D4", "cache-reference", "1a1w"),
-        .. Guards.Of<RootDestroyAgainstChildDestroy, Finding>("D5", "patch3", "1r1o"),
-        .. Guards.Of<FreeAgainstDestroy, Finding>("D6", "rcu", "1f1w"),
-        .. Guards.Of<SelectAgainstAttach, Paying>("D7", "patch7", "1a1m"),
-        .. Guards.Of<ChargeAgainstReparent, Handing>("D8", "owner-before-put", "1c1o"),
-        .. Guards.Of<UnregisterAgainstReparent, Handing>("D9", "patch11-recheck", "1w1o"),
-        .. Guards.Of<ClearAgainstRelocation, Arrays>("D10", "activate-mutex", "1g1o"),
-        .. Guards.Of<TwoCreators, Creation>("D12", "recheck", "2c"),
-        .. Guards.Of<PublishAgainstSelect, Published>("D13", "release", "1c1a"),
         .. Guards.Of<DeadBitAgainstLastUncharge, Group314>("D14", "fence", "1f1o", Expect.BrokenUnderTso),
         .. Guards.Of<UnchargeAgainstFree, Group314>("D14", "rcu", "1f1o"),
-        .. Guards.Of<UnregisterAgainstReuse, Reuse>("D15", "slot-owner", "1w1c"),
-        .. Guards.Of<NameAgainstReuse, Reuse>("D15", "patch12", "1w1c"),
         .. Guards.Of<SwapInAgainstOffline, Group314>("D16", "page-reference", "1s1o"),
-        .. Guards.Of<KeepAgainstShrink, Finding>("D17", "dead-keeps-none", "1f1w"),
-        .. Guards.Of<EnqueueAgainstDying, Creation>("D18", "one-lock", "1a1d"),
-        .. Guards.Of<WalkAgainstReuse, Siblings>("patch6", "siblings", "1w1c"),
-        .. Guards.Of<ListThroughSlot, Siblings>("patch5", "back-pointer", "1w1o"),
     ];
-}
-
-/// <summary>A root's array of living groups' copies, its list of all copies, and a walker: slabinfo, tuning, sysfs.</summary>
-internal struct Siblings
-{
-    public LockWord Mutex, Caches;
-    /// <summary>Copy 1 in its slot, and on the list of all.</summary>
-    public AtomicInt Slot, OnList, Seen;
-}
-
-/// <summary>Patch 6: after reparenting the array has only living groups' copies; who walks it misses the others.</summary>
-internal readonly unsafe struct WalkAgainstReuse : IRace<Siblings>
-{
-    public static void Setup(Siblings* s)
-    {
-        AtomicInt.Init(&s->Slot, 1);
-        AtomicInt.Init(&s->OnList, 1);
-    }
-
-    public static void Run<TGuard>(in ThisCpu cpu, Siblings* s) where TGuard : struct, IGuard
-    {
-        Lock.Acquire(cpu, &s->Mutex);
-        if (cpu.Index == 0) AtomicInt.Store(&s->Seen, AtomicInt.Load(TGuard.On ? &s->OnList : &s->Slot));
-        else AtomicInt.Store(&s->Slot, 0); // reparented: it lives on under the parent
-        Lock.Release(cpu, &s->Mutex);
-    }
-
-    public static void Final(Siblings* s)
-    {
-        if (AtomicInt.Load(&s->Seen) == 0) Bug.Fail("an attribute was not handed to a living copy");
-    }
-}
-
-/// <summary>Patch 5: the group's list is walked and each node's cache found through the root's slot, which offline has cleared.</summary>
-internal readonly unsafe struct ListThroughSlot : IRace<Siblings>
-{
-    public static void Setup(Siblings* s)
-    {
-        AtomicInt.Init(&s->Slot, 1);
-        AtomicInt.Init(&s->OnList, 1);
-    }
-
-    public static void Run<TGuard>(in ThisCpu cpu, Siblings* s) where TGuard : struct, IGuard
-    {
-        Lock.Acquire(cpu, &s->Caches);
-        if (cpu.Index == 0)
-        {
-            int node = AtomicInt.Load(&s->OnList);
-            if (node != 0 && AtomicInt.Load(TGuard.On ? &s->OnList : &s->Slot) == 0) Bug.Fail("a node of the list leads to no cache");
-        }
-        else AtomicInt.Store(&s->Slot, 0); // it stays on a list: the parent's
-        Lock.Release(cpu, &s->Caches);
-    }
 }

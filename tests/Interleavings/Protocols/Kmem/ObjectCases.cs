@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+using MemcgNative.Accounting;
+using MemcgNative.Allocator;
+using MemcgNative.Native;
+using Objects = MemcgNative.Accounting.Controller<MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
+    MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>, MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage,
+    MemcgNative.Accounting.ObjCgroup<MemcgNative.Accounting.OnePerGroup>>;
+using Spliced = MemcgNative.Accounting.Controller<MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.ObjcgWord,
+    MemcgNative.Accounting.Lruvecs<MemcgNative.Native.TestAndSetLock, MemcgNative.Accounting.ByRecheck>, MemcgNative.Accounting.AtFinalPut,
+    MemcgNative.Accounting.SpliceToParent, MemcgNative.Accounting.ObjCgroup<MemcgNative.Accounting.OnePerNode>>;
+
+namespace MemcgNative.Tests.Interleavings;
+
+// Objects of shared caches against the end of their group, whole: kmem_cache_alloc, its charge, kmem_cache_free.
+
+/// <summary>E1, E6: an object is allocated for a group while the group's objcg becomes its parent's: it is somebody's, and the survivor's books are right.</summary>
+internal readonly unsafe struct ObjectAgainstOffline<TC> : ICase where TC : struct, IMemoryController
+{
+    private static ObjectScene<TC> scene;
+    private static SlabCache* cache;
+    private static GuardedPtr<byte>* got;
+
+    public static int Cpus => 2;
+
+    public static void Setup()
+    {
+        scene = ObjectScene<TC>.New();
+        cache = SlabCaches.Create<TC>(scene.Box[0], 0, 256, accounted: true);
+        if (cache == null) Bug.Fail("set-up: no cache");
+        Guarded<int>.Set(&SlabCache.StateOf(cache)->PerSlab, 2);
+        got = Arena.New<GuardedPtr<byte>>("object");
+    }
+
+    public static void Body(int cpu)
+    {
+        ThisCpu self = scene.Box[cpu];
+        if (cpu == 1) TC.OnOffline(self, scene.Child);
+        else GuardedPtr<byte>.Set(got, (byte*)KmemObjects.Alloc<TC>(self, cache, scene.Child));
+    }
+
+    public static void Final()
+    {
+        byte* obj = GuardedPtr<byte>.Get(got);
+        if (obj == null) Bug.Fail("no object, though there is no limit");
+        ThisCpu any = scene.Box[1]; // remote
+        if (TC.KmemOwnerOfObject(any, MemMap.PageOfAddress(MemMap.Of(any), obj), obj) != scene.Parent) Bug.Fail("the object is not the parent's (I10)");
+        KmemObjects.Free<TC>(any, obj);
+        scene.AssertNothingCharged();
+    }
+}
+
+/// <summary>E6: a block of pages is freed while its owner changes: on one of the two counters, the survivor's exact.</summary>
+internal readonly unsafe struct BlockAgainstOffline<TC> : ICase where TC : struct, IMemoryController
+{
+    private static ObjectScene<TC> scene;
+    private static Page* block;
+
+    public static int Cpus => 2;
+
+    public static void Setup()
+    {
+        scene = ObjectScene<TC>.New();
+        block = KmemObjects.AllocPages<TC>(scene.Box[0], default, scene.Child);
+        if (block == null) Bug.Fail("set-up: no page");
+    }
+
+    public static void Body(int cpu)
+    {
+        if (cpu == 1) TC.OnOffline(scene.Box[cpu], scene.Child);
+        else KmemObjects.FreePages<TC>(scene.Box[cpu], block, default);
+    }
+
+    public static void Final() => scene.AssertNothingCharged();
+}
+
+/// <summary>A parent, and a child about to go offline, on two CPUs with slabs and pages.</summary>
+internal readonly unsafe struct ObjectScene<TC> where TC : struct, IMemoryController
+{
+    private ObjectScene(SimulatedAccounting box, Memcg* parent, Memcg* child)
+    {
+        Box = box;
+        Parent = parent;
+        Child = child;
+    }
+
+    public SimulatedAccounting Box { get; }
+    public Memcg* Parent { get; }
+    public Memcg* Child { get; }
+
+    public static ObjectScene<TC> New()
+    {
+        SimulatedAccounting box = SimulatedAccounting.New<TC>(2, 3);
+        SimulatedSlab.New(box.AllCpus, 2, 6, spare: 2, [16, 32, 64, 128, 256, 512, 1024]);
+        Memcg* parent = box.Group<TC>(), child = MemcgLife.Create<TC>(box[0], parent);
+        AtomicInt.Init(&child->Css.State, (int)CssState.Dying); // the kill's grace period is over
+        return new ObjectScene<TC>(box, parent, child);
+    }
+
+    /// <summary>Stocks are emptied, grace periods end: the survivor counts nothing but what its objcg has left over (I1, I2).</summary>
+    public void AssertNothingCharged()
+    {
+        for (int round = 0; round < 8; round++)
+            for (int c = 0; c < 2; c++)
+            {
+                TC.DrainStocks(Box[c], Box.Root);
+                Poll.Run(Box[c]);
+            }
+        Objcg* own = AtomicPtr<Objcg>.Load(&MemcgKmem.Of(Parent)->Objcg);
+        if (own == null) own = AtomicPtr<Objcg>.Load(&NodeObjcg.Of(Parent, 0)->Active);
+        long left = TC.Usage(Parent, CounterKind.Kmem) * MemMap.FrameBytes - AtomicInt.Load(&own->Residue); // a page that an online objcg keeps for its next object
+        if (left != 0) Bug.Fail("bytes charged to the surviving group for nothing (I1, I2)", left);
+    }
+}
+
+/// <summary>How a CPU that leaves empties its stacks of all caches.</summary>
+internal unsafe interface IEmpties
+{
+    static abstract void Empty(in ThisCpu cpu);
+}
+
+internal readonly unsafe struct UnderMutex : IEmpties
+{
+    public static void Empty(in ThisCpu cpu) => Slab.DrainLocal<Copies>(in cpu);
+}
+
+/// <summary>A CPU leaves while a cache comes: the list of caches is walked while it grows.</summary>
+internal readonly unsafe struct LeaveAgainstCreate<TEmpties> : ICase where TEmpties : struct, IEmpties
+{
+    public static int Cpus => CopyScene.Cpus;
+
+    public static void Setup()
+    {
+        CopyScene.New<Copies>(copy: false);
+        CacheCreation.Request(CopyScene.Box[1], CopyScene.Root, CopyScene.Child);
+    }
+
+    public static void Body(int cpu)
+    {
+        ThisCpu self = CopyScene.Box[cpu];
+        if (cpu == 0) TEmpties.Empty(self);
+        else CacheCreation.Flush(self);
+    }
+}
+
+internal static class ObjectCases
+{
+    public static IReadOnlyList<Case> All { get; } =
+    [
+        Case.Of<ObjectAgainstOffline<Objects>>("E1", "ObjCgroup", "1a1o"),
+        Case.Of<ObjectAgainstOffline<Spliced>>("E1", "ObjCgroupPerNode", "1a1o"),
+        Case.Of<BlockAgainstOffline<Objects>>("E6", "ObjCgroup,blocks", "1f1o"),
+        Case.Of<BlockAgainstOffline<Spliced>>("E6", "ObjCgroupPerNode,blocks", "1f1o"),
+        Case.Of<LeaveAgainstCreate<UnderMutex>>("slab", "leave", "1l1c"),
+        Case.Of<LeaveAgainstCreate<Unlocked>>("slab", "busted-leave-unlocked", "1l1c", Expect.Broken),
+    ];
+}
