@@ -152,8 +152,9 @@ public sealed class TortureTests
     public void Every_era_and_every_answer_of_the_list_is_among_the_models()
     {
         foreach (Era era in Eras.All) Assert.Contains(Models.All, m => m.Era == era.Name && m.Answers.SequenceEqual(era.Answers));
-        foreach (Answer answer in Eras.Answers.Where(a => a.Refused is null && !a.What.Contains("explorer only", StringComparison.Ordinal)))
-            Assert.Contains(Models.All, m => m[answer.Axis] == answer.Name);
+        // The tutorial's counter is compiled in here; Matrix gets its line from the reader.
+        foreach (Answer answer in Eras.Answers.Where(a => a.Refused is null && a.Name != "CasCounter" && !a.What.Contains("explorer only", StringComparison.Ordinal)))
+            Assert.True(Models.All.Any(m => m[answer.Axis] == answer.Name), $"{answer.Axis}={answer.Name} is in no model");
         Assert.Contains(Models.All, m => m[Axis.Stock] == "SevenSlot2");
     }
 }
