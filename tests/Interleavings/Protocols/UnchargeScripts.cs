@@ -190,13 +190,12 @@ internal unsafe interface IMover
 internal readonly struct WaitsForReaders : IMover;
 
 /// <summary>
-/// C15: a mapped file page, counted as such for its group, is unmapped, and mapped again, while it moves to another group. The flavour of RCU in which
-/// a section is what it says: under Qsbr a grace period would wait for all that the others do here.
+/// C15: a mapped file page, counted as such for its group, is unmapped, and mapped again, while it moves to another group. Under Qsbr the grace period before
+/// the move waits for all that the others do here, so this shape shows the readers that saw nobody move; <see cref="StatDuringMove{TMover}"/> shows the rest.
 /// </summary>
 internal readonly unsafe struct StatAgainstMove<TMover> : IPageScript where TMover : struct, IMover
 {
     public static bool Leaves => true;
-    public static RcuFlavour Flavour => RcuFlavour.Membarrier;
 
     public static void Setup<TC>(ref PageWorld w) where TC : struct, IMemoryController
     {
@@ -217,6 +216,30 @@ internal readonly unsafe struct StatAgainstMove<TMover> : IPageScript where TMov
     {
         AtomicInt.Add(&w.A->Moving, 1);
         TMover.Before(cpu);
+        TMover.Move<TC>(cpu, w.Page, w.A, w.B);
+        TMover.After(cpu);
+        AtomicInt.Add(&w.A->Moving, -1);
+    }
+}
+
+/// <summary>C15: the same when the mover has announced itself and waited: all readers know, and come at any moment of the move and of its end.</summary>
+internal readonly unsafe struct StatDuringMove<TMover> : IPageScript where TMover : struct, IMover
+{
+    public static bool Leaves => true;
+
+    public static void Setup<TC>(ref PageWorld w) where TC : struct, IMemoryController
+    {
+        StatAgainstMove<TMover>.Setup<TC>(ref w);
+        AtomicInt.Init(&w.A->Moving, 1);
+    }
+
+    public static void Body<TC>(in ThisCpu cpu, int index, in PageWorld w) where TC : struct, IMemoryController
+    {
+        if (index != 0)
+        {
+            StatAgainstMove<TMover>.Body<TC>(cpu, index, w);
+            return;
+        }
         TMover.Move<TC>(cpu, w.Page, w.A, w.B);
         TMover.After(cpu);
         AtomicInt.Add(&w.A->Moving, -1);

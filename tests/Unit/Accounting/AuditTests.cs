@@ -90,7 +90,7 @@ public sealed unsafe class AuditTests
 
     [Fact]
     public void A_group_that_died_with_pages_counted_is_seen() =>
-        Expect("1 groups were released with pages still counted", box => AtomicLong.Add(&box.Accounting.Tree->DeadResidue, 1));
+        Expect("1 pages are counted by removed groups alone", box => AtomicLong.Add(&box.Accounting.Tree->DeadResidue, 1));
 
     [Fact]
     public void A_page_that_left_without_its_event_is_seen() => // 5.7, 12
