@@ -224,7 +224,10 @@ command=${1:-build}
 case $command in
   build) build MemcgNative.sln && echo "built; try: ./memcgnative --help" ;;
   run) run "$@" ;;
-  test) test_all "$@" ;;
+  test)
+    [ "${1-}" = Guest ] && export MEMCGNATIVE_GUEST=1
+    test_all "$@"
+    ;;
   pack) pack ;;
   guest) guest "$@" ;;
   windows) windows "$@" ;;
