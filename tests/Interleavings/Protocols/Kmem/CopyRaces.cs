@@ -249,16 +249,7 @@ internal readonly unsafe struct InheritedAgainstReuse<TGuard> : ICase where TGua
     private static Memcg* reused;
     public static int Cpus => CopyScene.Cpus;
 
-    public static void Setup()
-    {
-        CopyScene.New<Copies>(copy: true, groups: 4);
-        obj = CopyScene.Object<Copies>();
-        CopyScene.Offline(CopyScene.Box[0]);
-        CopyScene.Settle();
-        reused = CopyScene.Box.Group<Copies>();
-        Guarded<int>.Set(&reused->Id, Guarded<int>.Get(&CopyScene.Child->Id));
-        CacheCreation.Request(CopyScene.Box[0], CopyScene.Root, reused);
-    }
+    public static void Setup() => CopyScene.ReuseId(out obj, out reused);
 
     public static void Body(int cpu)
     {

@@ -71,6 +71,18 @@ internal static unsafe class CopyScene
     /// <summary>memcg_offline_kmem of the child.</summary>
     public static void Offline(in ThisCpu cpu) => PerGroupCaches<ReparentCaches>.OnOffline<Copies>(in cpu, Child);
 
+    /// <summary>The parent has inherited the child's copy, which an object keeps; a new group has the child's id and has asked for a copy of its own (D15).</summary>
+    public static void ReuseId(out void* obj, out Memcg* reused)
+    {
+        New<Copies>(copy: true, groups: 4);
+        obj = Object<Copies>();
+        Offline(Box[0]);
+        Settle();
+        reused = Box.Group<Copies>();
+        Guarded<int>.Set(&reused->Id, Guarded<int>.Get(&Child->Id));
+        CacheCreation.Request(Box[0], Root, reused);
+    }
+
     /// <summary>The step of it that moves copies to the parent, where a race is about no other.</summary>
     public static void Reparent(in ThisCpu cpu)
     {
