@@ -25,6 +25,7 @@ public unsafe interface ICounterVariant<TCounter> : ICounterDesign where TCounte
     static void ICounterDesign.DrainAll<TPin>(in ThisCpu cpu, Memcg* root) => TCounter.DrainAll<TPin>(cpu, root);
     static long ICounterDesign.StockedPages(CpuArea* area, Memcg* memcg) => TCounter.StockedPages(area, memcg);
     static bool ICounterDesign.StockRemembers(CpuArea* area, Memcg* memcg) => TCounter.StockRemembers(area, memcg);
+    static string? ICounterDesign.StockFault(CpuArea* area) => TCounter.StockFault(area);
     static long ICounterDesign.Usage(Memcg* memcg, CounterKind kind) => TCounter.Usage(memcg, kind);
     static long ICounterDesign.Peak(Memcg* memcg, CounterKind kind) => TCounter.Peak(memcg, kind);
     static long ICounterDesign.FailCount(Memcg* memcg, CounterKind kind) => TCounter.FailCount(memcg, kind);
