@@ -108,11 +108,18 @@ test_all() {
 }
 
 # Passes on what dotnet test prints, without a line for each skipped test and test assembly.
-short() {
-  awk '
-    /^skipped / { skipping = 1; next }
-    skipping && /^  / { next }
-    { skipping = 0; print; fflush() }'
+short() { # line by line: mawk would hold back what is in the pipe
+  local line skipping=
+  while IFS= read -r line; do
+    case $line in
+      'skipped '*) skipping=1 ;;
+      '  '*) [ -n "$skipping" ] || printf '%s\n' "$line" ;;
+      *)
+        skipping=
+        printf '%s\n' "$line"
+        ;;
+    esac
+  done
 }
 
 # Tells the end of a test run: why tests were skipped, each failure once more, one line with the total; fails when a test failed,
