@@ -9,11 +9,13 @@ namespace MemcgNative.Bench;
 /// </summary>
 internal sealed unsafe class Point : IDisposable
 {
-    private readonly LatencyHistogram[] ofBatch; // of the batch that runs, per thread; kept only when it was clean
+    private readonly LatencyHistogram[] ofBatch; // of the batch that runs, per thread; kept unless it lost its CPU
+    private readonly LatencyHistogram own = new(), beside = new(); // of clean batches, and of those that were whole but slow
     private readonly long** counts;
     private readonly long[] done, failed, elapsed;
 
     private ThreadUsage[] usageBefore = [];
+    private int corrections; // of the watch, that this point followed
 
     public Point(Lane lane, int threads, int rounds, string mem)
     {
@@ -45,7 +47,7 @@ internal sealed unsafe class Point : IDisposable
     /// <summary>Operations per second of each round, all threads together; refused ones do not count.</summary>
     public double[] Throughput { get; }
 
-    /// <summary>Whether the round's CPUs were its own.</summary>
+    /// <summary>Whether the round's CPUs were its own: it kept them, and they ran at their own speed.</summary>
     public bool[] Clean { get; }
 
     /// <summary>Whether no CPU was taken away in the round, however fast it was.</summary>
@@ -88,8 +90,18 @@ internal sealed unsafe class Point : IDisposable
     private static ThreadUsage Sum(ThreadUsage a, ThreadUsage b) => new(a.VoluntarySwitches + b.VoluntarySwitches, a.InvoluntarySwitches + b.InvoluntarySwitches,
         a.Migrations + b.Migrations, a.MinorFaults + b.MinorFaults, a.MajorFaults + b.MajorFaults);
 
-    /// <summary>Times of clean batches, all threads together: of single operations where those are timed, of blocks elsewhere.</summary>
-    public LatencyHistogram Latency { get; } = new();
+    /// <summary>Times of batches that count, all threads together: of single operations where those are timed, of blocks elsewhere.</summary>
+    public LatencyHistogram Latency(bool ownSpeed) => ownSpeed ? own : beside;
+
+    /// <summary>
+    /// Of the two states a machine is in, alone on its cores or beside a busy sibling, the one whose rounds count, for all points of a run alike:
+    /// the first if a quarter of the rounds found it. A neighbour that never pauses makes a slower machine, not a worse one.
+    /// </summary>
+    public static bool AtOwnSpeed(IReadOnlyCollection<Point> points) =>
+        4 * points.Sum(p => p.Clean.AsSpan(0, p.Rounds).Count(true)) >= points.Sum(p => p.Whole.AsSpan(0, p.Rounds).Count(true));
+
+    /// <summary>Whether a round counts; see <see cref="AtOwnSpeed"/>.</summary>
+    public bool Counts(int round, bool ownSpeed) => ownSpeed ? Clean[round] : Whole[round] && !Clean[round];
 
     /// <summary>One batch: into the throughput of a round, or (round under 0) for nothing but warming up.</summary>
     public void Batch(long ticks, int round, CanaryWatch watch)
@@ -103,9 +115,10 @@ internal sealed unsafe class Point : IDisposable
             perSecond += (w->Done - w->Refused) / (w->Elapsed * ClockCost.NsPerTick) * 1e9;
             tried += w->Done / (w->Elapsed * ClockCost.NsPerTick) * 1e9;
         }
-        bool clean = IsClean(watch);
+        (bool clean, bool whole) = Found(watch);
+        Correct(watch);
         int dying = (int)Lane.Instance.DyingNow; // also while warming up: compiled later, it would be compiled while measuring
-        if (!TimesSingles) TakeTimes(clean && round >= 0);
+        if (!TimesSingles) TakeTimes(clean, whole && round >= 0);
         if (round < 0)
         {
             CalibratedNs = Threads * 1e9 / tried;
@@ -119,8 +132,7 @@ internal sealed unsafe class Point : IDisposable
         }
         Throughput[round] = perSecond;
         Clean[round] = clean;
-        Whole[round] = true;
-        for (int i = 0; i < Threads; i++) Whole[round] &= Lane.States[i].Switches == 0;
+        Whole[round] = whole;
         long slowest = 0;
         for (int i = 0; i < Threads; i++) slowest = Math.Max(slowest, Lane.States[i].Canary);
         CanaryNs[round] = (float)(slowest * ClockCost.NsPerTick);
@@ -129,15 +141,15 @@ internal sealed unsafe class Point : IDisposable
     }
 
     /// <summary>
-    /// One sample a repetition: the median of its undisturbed rounds. Where hardly any round was, of all rounds (and the point says it is not to be trusted).
+    /// One sample a repetition: the median of its rounds that count. Where hardly any does, of all rounds (and the point says it is not to be trusted).
     /// </summary>
-    public IEnumerable<(int Rep, double OpsPerS)> RepMedians(int roundsPerRep, int reps)
+    public IEnumerable<(int Rep, double OpsPerS)> RepMedians(int roundsPerRep, int reps, bool ownSpeed)
     {
-        int kept = Clean.AsSpan(0, Rounds).Count(true);
+        int kept = Enumerable.Range(0, Rounds).Count(i => Counts(i, ownSpeed));
         bool all = kept < Rounds / 10 || kept == 0;
         for (int rep = 0; rep < reps; rep++)
         {
-            double[] rounds = [.. Enumerable.Range(rep * roundsPerRep, roundsPerRep).Where(i => i < Rounds && (all || Clean[i])).Select(i => Throughput[i])];
+            double[] rounds = [.. Enumerable.Range(rep * roundsPerRep, roundsPerRep).Where(i => i < Rounds && (all || Counts(i, ownSpeed))).Select(i => Throughput[i])];
             if (rounds.Length > 0) yield return (rep, Estimate.PlainMedian(rounds));
         }
     }
@@ -162,7 +174,8 @@ internal sealed unsafe class Point : IDisposable
         TimesSingles = TimesSingles,
         CalibratedNs = CalibratedNs,
         Rounds = [],
-        LatencyTicks = [.. Latency.NonEmpty().Select(b => (long[])[b.Value, b.Count])],
+        LatencyTicks = [.. own.NonEmpty().Select(b => (long[])[b.Value, b.Count])],
+        LatencyBesideTicks = [.. beside.NonEmpty().Select(b => (long[])[b.Value, b.Count])],
         Threads = [.. Enumerable.Range(0, Threads).Select(i => new ThreadState(done[i], failed[i], elapsed[i], i < Usage.Length ? Usage[i] : default))],
         Counters = [.. Counters.Select(c => new CountState(c.Name, c.PerOp, c.Reason))],
         Stray = Stray is { } s ? [s.Own.Value, s.Found.Value] : null,
@@ -172,7 +185,8 @@ internal sealed unsafe class Point : IDisposable
     public void Load(PointState s)
     {
         (Ops, TimesSingles, CalibratedNs) = (s.BlockOps, s.TimesSingles, s.CalibratedNs);
-        foreach (long[] b in s.LatencyTicks) LatencyHistogram.Add(Latency.Counts, b[0], b[1]);
+        foreach (long[] b in s.LatencyTicks) LatencyHistogram.Add(own.Counts, b[0], b[1]);
+        foreach (long[] b in s.LatencyBesideTicks) LatencyHistogram.Add(beside.Counts, b[0], b[1]);
         for (int i = 0; i < Threads; i++) (done[i], failed[i], elapsed[i]) = (s.Threads[i].Done, s.Threads[i].Failed, s.Threads[i].Ticks);
         Usage = [.. s.Threads.Select(t => t.Usage)];
         Counters.AddRange(s.Counters.Select(c => (c.Name, c.PerOp, c.Reason)));
@@ -183,7 +197,8 @@ internal sealed unsafe class Point : IDisposable
     public void BatchOfSingles(long ticks, int round, CanaryWatch watch)
     {
         Lane.Batch(Threads, ticks, 1, counts);
-        TakeTimes(IsClean(watch) && round >= 0);
+        (bool clean, bool whole) = Found(watch);
+        TakeTimes(clean, whole && round >= 0);
     }
 
     /// <summary>Forgets what calibration and warm-up left.</summary>
@@ -195,21 +210,38 @@ internal sealed unsafe class Point : IDisposable
     public void Dispose()
     {
         foreach (LatencyHistogram h in ofBatch) h.Dispose();
-        Latency.Dispose();
+        own.Dispose();
+        beside.Dispose();
         System.Runtime.InteropServices.NativeMemory.Free(counts);
     }
 
-    /// <summary>Whether the CPUs of the last batch were its own: no canary slow, none taken away. Every canary is remembered.</summary>
-    private bool IsClean(CanaryWatch watch)
+    /// <summary>What became of the CPUs in the last batch: whole, none was taken away; clean, and no canary was slow. Every canary is remembered.</summary>
+    private (bool Clean, bool Whole) Found(CanaryWatch watch)
     {
-        bool clean = true;
-        for (int i = 0; i < Threads; i++) clean &= watch.IsClean(Lane.Instance.Plan.Cpus[i], Threads, Lane.States[i].Canary) & Lane.States[i].Switches == 0;
-        return clean;
+        bool own = true, whole = true;
+        for (int i = 0; i < Threads; i++)
+        {
+            own &= watch.IsClean(Lane.Instance.Plan.Cpus[i], Threads, Lane.States[i].Canary);
+            whole &= Lane.States[i].Switches == 0;
+        }
+        return (own & whole, whole);
     }
 
-    private void TakeTimes(bool clean)
+    /// <summary>Takes back what was called clean before the CPUs showed how fast they are alone. Allocates nothing.</summary>
+    public void Correct(CanaryWatch watch)
     {
-        for (int i = 0; i < Threads; i++) Latency.Take(ofBatch[i], Lane.States[i].Elapsed, clean);
+        int now = watch.Corrections(Threads);
+        if (now == corrections) return;
+        corrections = now;
+        double limit = watch.Slowest(Threads) * Canary.Tolerance * ClockCost.NsPerTick;
+        bool some = false;
+        for (int i = 0; i < Rounds; i++) some |= Clean[i] &= CanaryNs[i] <= limit;
+        if (!some) beside.Take(own, long.MaxValue, kept: true);
+    }
+
+    private void TakeTimes(bool clean, bool kept)
+    {
+        for (int i = 0; i < Threads; i++) (clean ? own : beside).Take(ofBatch[i], Lane.States[i].Elapsed, kept);
     }
 
     private static long** Table(LatencyHistogram[] histograms)
@@ -222,16 +254,37 @@ internal sealed unsafe class Point : IDisposable
 
 /// <summary>
 /// The best canary each CPU ever showed with so many threads at work (siblings and turbo make it slower with more); what is much slower
-/// was not alone.
+/// was not alone. A best that makes the one before it slow is a correction: until then no CPU had been alone.
 /// </summary>
 internal sealed class CanaryWatch
 {
-    private readonly Dictionary<(CpuId Cpu, int Threads), long> best = [];
+    private readonly Dictionary<(CpuId Cpu, int Threads), (long Best, long Believed)> seen = [];
+    private readonly Dictionary<int, int> corrections = [];
+
+    /// <summary>How often what was clean with so many threads turned out not to be.</summary>
+    public int Corrections(int threads) => corrections.GetValueOrDefault(threads);
 
     /// <summary>Remembers a canary and says whether it is near its best so far.</summary>
     public bool IsClean(CpuId cpu, int threads, long ticks)
     {
-        if (!best.TryGetValue((cpu, threads), out long least) || ticks < least) best[(cpu, threads)] = least = ticks;
-        return ticks <= least * Canary.Tolerance;
+        (long best, long believed) = seen.GetValueOrDefault((cpu, threads), (ticks, ticks));
+        best = Math.Min(best, ticks);
+        corrections.TryAdd(threads, 0);
+        if (believed > best * Canary.Tolerance)
+        {
+            corrections[threads]++;
+            believed = best;
+        }
+        seen[(cpu, threads)] = (best, believed);
+        return ticks <= best * Canary.Tolerance;
+    }
+
+    /// <summary>The best of the CPU whose best is the slowest, in ticks.</summary>
+    public long Slowest(int threads)
+    {
+        long slowest = 0;
+        foreach (((CpuId _, int Threads) key, (long Best, long _) of) in seen)
+            if (key.Threads == threads) slowest = Math.Max(slowest, of.Best);
+        return slowest;
     }
 }

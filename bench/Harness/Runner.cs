@@ -104,6 +104,7 @@ internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, dou
             for (int i = 0; i < schedule.RoundsPerRep && !stop.IsCancellationRequested; i++) Round(rep * schedule.RoundsPerRep + i);
             int now = (int)JitInfo.GetCompiledMethodCount(), gcs = GC.CollectionCount(0);
             Delta = new RuntimeDelta(managed + Managed(), Delta.Collections + gcs - collections, Delta.CompiledMethods + now - compiled);
+            foreach (Point p in points) p.Correct(watch);
             if (stop.IsCancellationRequested && !IsWhole(rep)) break;
             Enough = repDone(RepsDone = rep + 1);
             collections = GC.CollectionCount(0); // the report between repetitions is not the measured region

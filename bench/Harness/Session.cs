@@ -128,8 +128,9 @@ internal sealed class Session(Scenario scenario, CliEnvironment environment, Pro
         Schedule s = scenario.Schedule;
         progress.Rep(done, s.Reps, points);
         if (s.MaxTime is { } most && since >= most) return true;
+        bool own = Point.AtOwnSpeed(points);
         return s.Until is { } until && done >= Schedule.LeastReps
-            && points.All(p => Estimate.Of([.. p.RepMedians(s.RoundsPerRep, done).Select(m => m.OpsPerS)]).SpreadPercent <= until * 100);
+            && points.All(p => Estimate.Of([.. p.RepMedians(s.RoundsPerRep, done, own).Select(m => m.OpsPerS)]).SpreadPercent <= until * 100);
     }
 
     private void Close(Instance instance, List<Point> points)

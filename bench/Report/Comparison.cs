@@ -17,7 +17,7 @@ internal sealed record DifferenceModel(string What, string Before, string After)
 internal static class Comparison
 {
     /// <summary>Settings that are no setting but the weather.</summary>
-    private static readonly string[] weather = ["psi_cpu_some_avg10", "steal_ticks"];
+    private static readonly string[] weather = ["psi_cpu_some_avg10", "psi_cpu_some_total", "steal_ticks"];
 
     /// <summary>Points of B against the same points of A. Where each side has one model, those are set against each other whatever they are called.</summary>
     public static ComparisonReport Of(string nameA, Result a, string nameB, Result b, double threshold)

@@ -18,7 +18,7 @@ internal static class MachineWarnings
         if (s.Clocksource.Value is { } clock and not ("tsc" or "arch_sys_counter" or "kvm-clock")) all.Add(new("clocksource", $"clock source {clock} is slow to read",
             "boot with clocksource=tsc"));
         if (double.TryParse(s.CpuPressureSomeAvg10.Value, NumberStyles.Float, CultureInfo.InvariantCulture, out double psi) && psi > 10)
-            all.Add(new("cpu_pressure", string.Create(CultureInfo.InvariantCulture, $"CPU pressure {psi:0.#} %: other processes run on this machine"),
+            all.Add(new("cpu_pressure", string.Create(CultureInfo.InvariantCulture, $"CPU pressure {psi:0.#} % in the ten seconds before: other processes run on this machine"),
                 "stop them, or isolate CPUs and name them with --cpus"));
         return all;
     }

@@ -18,8 +18,9 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
                         LineProbeModel? lineProbe, PrefetchModel? prefetch, ResumeModel? resume)
     {
         TopologyModel host = TopologyModel.From(scenario.Topology);
+        bool ownSpeed = Bench.Point.AtOwnSpeed(points);
         PointModel[] measured = [.. points.Where(p => !Twins.IsTwin(p.Lane.Workload)).Select(p =>
-            Point(p, placedAfter[p.Lane.Instance], books[(p.Lane.Instance.Plan.Mem.Text, p.Lane.Instance.Plan.Model.ToString())]))];
+            Point(p, placedAfter[p.Lane.Instance], books[(p.Lane.Instance.Plan.Mem.Text, p.Lane.Instance.Plan.Model.ToString())], ownSpeed))];
         var result = new Result
         {
             Tool = Tool(),
@@ -52,23 +53,28 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
     public static ToolModel Tool() => new(Version, RuntimeInformation.FrameworkDescription, AppContext.TryGetSwitch("System.Runtime.TieredCompilation", out bool tiered) && tiered,
         GCSettings.IsServerGC ? "server" : "workstation");
 
-    private PointModel Point(Point p, Proof placedAfter, Books books)
+    private PointModel Point(Point p, Proof placedAfter, Books books, bool ownSpeed)
     {
         WorkloadInfo info = WorkloadList.Find(p.Lane.Workload);
-        int kept = p.Clean.AsSpan(0, p.Rounds).Count(true);
+        int[] counted = [.. Enumerable.Range(0, p.Rounds).Where(i => p.Counts(i, ownSpeed))];
+        int kept = counted.Length;
         int reps = Math.Max(1, runner.RepsDone); // the first counts also when it was cut short: there is nothing else
-        (int Rep, double OpsPerS)[] medians = [.. p.RepMedians(scenario.Schedule.RoundsPerRep, reps)];
+        (int Rep, double OpsPerS)[] medians = [.. p.RepMedians(scenario.Schedule.RoundsPerRep, reps, ownSpeed)];
         double[] samples = [.. medians.Select(m => m.OpsPerS)];
         Estimate estimate = Estimate.Of(samples);
-        double[] clean = [.. p.Throughput.Take(p.Rounds).Where((v, i) => p.Clean[i] && v > 0)];
+        double[] speeds = [.. counted.Select(i => p.Throughput[i]).Where(v => v > 0)];
+        double? canary = Finite.OrNull(Estimate.PlainMedian([.. counted.Select(i => (double)p.CanaryNs[i])]));
         var noise = new NoiseModel(Number(before.CpuPressureSomeAvg10), before.CpuPressureSomeAvg10.Reason, Steal(), kept, p.Rounds - kept, Finite.OrNull(estimate.SpreadPercent))
         {
-            Modes = SampleShape.Modes(clean),
-            CanaryNs = Finite.OrNull(Estimate.PlainMedian([.. p.CanaryNs.Take(p.Rounds).Where((v, i) => p.Clean[i] && v > 0).Select(v => (double)v)])),
+            Modes = SampleShape.Modes(speeds),
+            PsiCpuSomePct = Waited(),
+            CanaryNs = canary,
+            CpuSpeed = p.Rounds == 0 || canary is null ? null : Finite.OrNull(p.CanaryNs.Take(p.Rounds).Where(v => v > 0).Min() / canary.Value),
+            BesideNeighbour = !ownSpeed,
             RepsFor1Pct = SampleShape.RepeatsFor(1, Finite.OrNull(estimate.SpreadPercent), samples.Length),
         };
-        (string trust, List<string> reasons) = Trust.Judge(noise, runner.Delta, p, placedAfter, SampleShape.Changes(clean), lost);
-        LatencyHistogram latency = p.Latency;
+        (string trust, List<string> reasons) = Trust.Judge(noise, runner.Delta, p, placedAfter, SampleShape.Changes(speeds), lost);
+        LatencyHistogram latency = p.Latency(ownSpeed);
         long block = p.TimesSingles ? 1 : p.Ops;
         ThreadModel[] threads = [.. Enumerable.Range(0, p.Threads).Select(i => Thread(p, i))];
         return new PointModel
@@ -179,6 +185,9 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
     private double? Steal() => Number(before.StealTicks) is { } a && Number(after.StealTicks) is { } b
         ? Finite.OrNull(HostSettings.StealPercent((long)a, (long)b, between.TotalSeconds, scenario.Topology.Cpus.Length)) : null;
 
+    private double? Waited() => Number(before.CpuPressureSomeTotal) is { } a && Number(after.CpuPressureSomeTotal) is { } b
+        ? Finite.OrNull((b - a) / between.TotalMicroseconds * 100) : null;
+
     private static double? Number(Setting setting) => double.TryParse(setting.Value, NumberStyles.Float, CultureInfo.InvariantCulture, out double v) ? Finite.OrNull(v) : null;
 
     private static string Text(int n) => n.ToString(CultureInfo.InvariantCulture);
@@ -196,11 +205,13 @@ internal static class Trust
         if (lost is not null) bad.Add(lost);
         if (p.Failed > 0) (p.FailedShare > 0.01 ? bad : poor).Add(Failures(p.Failed, p.FailedShare));
         double kept = p.Rounds == 0 ? 0 : (double)noise.RoundsKept / p.Rounds;
-        if (kept < 0.1) bad.Add($"only {kept:P0} of the rounds had their CPUs to themselves");
-        else if (kept < 0.5) poor.Add($"only {kept:P0} of the rounds had their CPUs to themselves");
+        string state = noise.BesideNeighbour ? "kept their CPUs beside a busy neighbour, as most rounds of this run did" : "had their CPUs to themselves";
+        if (kept < 0.1) bad.Add($"only {kept:P0} of the rounds {state}");
+        else if (kept < 0.5) poor.Add($"only {kept:P0} of the rounds {state}");
+        if (noise.BesideNeighbour && noise.CpuSpeed is { } speed) poor.Add($"a neighbour shared the cores: in the rounds that count the CPUs ran at {speed:P0} of their best");
         if (noise.SpreadPct is > 25 and var wide) bad.Add(string.Create(CultureInfo.InvariantCulture, $"repetitions spread {wide:0} %"));
         else if (noise.SpreadPct is > 5 and var some) poor.Add(string.Create(CultureInfo.InvariantCulture, $"repetitions spread {some:0.#} %"));
-        if (noise.PsiCpuSomeAvg10 is > 50 and var psi) bad.Add(string.Create(CultureInfo.InvariantCulture, $"CPU pressure {psi:0} %: other processes waited for CPUs"));
+        if (noise.PsiCpuSomePct is > 50 and var psi) bad.Add(string.Create(CultureInfo.InvariantCulture, $"CPU pressure {psi:0} %: other processes waited for CPUs"));
         if (delta.ManagedBytes != 0) bad.Add($"{delta.ManagedBytes} managed bytes were allocated while measuring");
         if (delta.Collections != 0) bad.Add($"{delta.Collections} garbage collections ran while measuring");
         if (delta.CompiledMethods != 0) poor.Add($"{delta.CompiledMethods} methods were compiled while measuring");

@@ -176,10 +176,16 @@ internal sealed record LockModel(string Name, long Acquired, long Contended, dou
 
 internal sealed record NoiseModel(double? PsiCpuSomeAvg10, string? PsiReason, double? StealPct, int RoundsKept, int RoundsDropped, double? SpreadPct)
 {
+    /// <summary>Share of the run in which some task waited for a CPU, percent; the average beside it is of the ten seconds before.</summary>
+    public double? PsiCpuSomePct { get; init; }
     /// <summary>Speeds that stand out among the rounds, as multiples of the median.</summary>
     public IReadOnlyList<double>? Modes { get; init; }
     /// <summary>Median of a loop bound by the ALU, in rounds that count: how fast the CPU itself was.</summary>
     public double? CanaryNs { get; init; }
+    /// <summary>Speed of the CPUs in rounds that count, as a part of the best that this point saw (0 to 1).</summary>
+    public double? CpuSpeed { get; init; }
+    /// <summary>Rounds beside a busy sibling count, as hardly any round of the run had the cores to itself; never a mixture of both.</summary>
+    public bool BesideNeighbour { get; init; }
     /// <summary>Repetitions that would bring the interval within 1 % of the median; null when it is there already.</summary>
     public int? RepsFor1Pct { get; init; }
 }

@@ -41,6 +41,8 @@ internal sealed record PointState
     public required byte[] Rounds { get; init; }
     /// <summary>Pairs of value and count.</summary>
     public required IReadOnlyList<long[]> LatencyTicks { get; init; }
+    /// <summary>The same of rounds that kept their CPUs and found them slow; none in a file of before 1.8.</summary>
+    public IReadOnlyList<long[]> LatencyBesideTicks { get; init; } = [];
     public required IReadOnlyList<ThreadState> Threads { get; init; }
     public required IReadOnlyList<CountState> Counters { get; init; }
     /// <summary>A CPU that was lost, and where its thread was found.</summary>

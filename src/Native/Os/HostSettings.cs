@@ -35,6 +35,8 @@ public sealed class HostSettings
     public Setting Clocksource { get; private init; }
     /// <summary>Share of the last 10 s in which some task waited for a CPU, percent.</summary>
     public Setting CpuPressureSomeAvg10 { get; private init; }
+    /// <summary>Time since boot in which some task waited for a CPU, us; a share needs two readings.</summary>
+    public Setting CpuPressureSomeTotal { get; private init; }
     /// <summary>Ticks since boot that the hypervisor gave to others; a rate needs two readings.</summary>
     public Setting StealTicks { get; private init; }
     /// <summary>uname -r.</summary>
@@ -53,7 +55,7 @@ public sealed class HostSettings
     [
         new("governor", Governor), new("turbo", Turbo), new("thp", Thp), new("numa_balancing", NumaBalancing), new("aslr", Aslr),
         new("perf_event_paranoid", PerfEventParanoid), new("clocksource", Clocksource), new("psi_cpu_some_avg10", CpuPressureSomeAvg10),
-        new("steal_ticks", StealTicks), new("kernel", KernelRelease), new("virtualization", Virtualization), new("isolcpus", IsolatedCpus),
+        new("psi_cpu_some_total", CpuPressureSomeTotal), new("steal_ticks", StealTicks), new("kernel", KernelRelease), new("virtualization", Virtualization), new("isolcpus", IsolatedCpus),
         new("cgroup", Cgroup), new("cpuset_mems", CpusetMems),
     ];
 
@@ -72,6 +74,7 @@ public sealed class HostSettings
             PerfEventParanoid = at.Text("proc/sys/kernel/perf_event_paranoid"),
             Clocksource = at.Text("sys/devices/system/clocksource/clocksource0/current_clocksource"),
             CpuPressureSomeAvg10 = at.Text("proc/pressure/cpu", text => Field(text, "some avg10=")),
+            CpuPressureSomeTotal = at.Text("proc/pressure/cpu", text => Field(text, "total=")),
             StealTicks = at.Text("proc/stat", StealOf),
             KernelRelease = at.Text("proc/sys/kernel/osrelease"),
             Virtualization = at.ReadVirtualization(),

@@ -37,6 +37,7 @@ public sealed class HostTests
         Assert.Equal("madvise", host.Thp.Value);
         Assert.Equal("2", host.NumaBalancing.Value);
         Assert.Equal("57.12", host.CpuPressureSomeAvg10.Value);
+        Assert.Equal("28837776", host.CpuPressureSomeTotal.Value);
         Assert.Equal("21", host.StealTicks.Value);
         Assert.Equal("virtual machine (QEMU)", host.Virtualization.Value);
         Assert.Equal("v2", host.Cgroup.Value);
