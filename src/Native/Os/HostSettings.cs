@@ -55,8 +55,8 @@ public sealed class HostSettings
     [
         new("governor", Governor), new("turbo", Turbo), new("thp", Thp), new("numa_balancing", NumaBalancing), new("aslr", Aslr),
         new("perf_event_paranoid", PerfEventParanoid), new("clocksource", Clocksource), new("psi_cpu_some_avg10", CpuPressureSomeAvg10),
-        new("psi_cpu_some_total", CpuPressureSomeTotal), new("steal_ticks", StealTicks), new("kernel", KernelRelease), new("virtualization", Virtualization), new("isolcpus", IsolatedCpus),
-        new("cgroup", Cgroup), new("cpuset_mems", CpusetMems),
+        new("psi_cpu_some_total", CpuPressureSomeTotal), new("steal_ticks", StealTicks), new("kernel", KernelRelease), new("virtualization", Virtualization),
+        new("isolcpus", IsolatedCpus), new("cgroup", Cgroup), new("cpuset_mems", CpusetMems),
     ];
 
     /// <summary>Reads the host.</summary>
