@@ -73,6 +73,9 @@ internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, dou
     public void Continue(int reps, string warmupEnded, RuntimeDelta delta, ulong orderHash) =>
         (RepsDone, WarmupEnded, Delta, OrderHash) = (reps, warmupEnded, delta, orderHash);
 
+    /// <summary>The least a canary took with so many threads, on the CPU where that was most.</summary>
+    public double BestCanaryNs(int threads) => watch.Slowest(threads) * ClockCost.NsPerTick;
+
     /// <summary>How warm-up ended, for the user.</summary>
     public string WarmupEnded { get; private set; } = "";
 
@@ -91,7 +94,11 @@ internal sealed class Runner(IReadOnlyList<Point> points, Schedule schedule, dou
         WarmUp();
         random = new SeededRandom(schedule.Seed + (ulong)machine * 0x9e3779b97f4a7c15); // however many rounds warmed up
         for (int i = 0; i < order.Length; i++) order[i] = i;
-        foreach (Point p in points) p.Reset();
+        foreach (Point p in points)
+        {
+            p.Reset();
+            BestCanaryNs(p.Threads); // compiled here, not at the first correction
+        }
         foreach (Instance i in points.Select(p => p.Lane.Instance).Distinct()) i.MarkLocks();
         ReadUsage(ended: false);
         GC.Collect();

@@ -69,7 +69,7 @@ internal sealed class ResultBuilder(Scenario scenario, HostSettings before, Host
             Modes = SampleShape.Modes(speeds),
             PsiCpuSomePct = Waited(),
             CanaryNs = canary,
-            CpuSpeed = p.Rounds == 0 || canary is null ? null : Finite.OrNull(p.CanaryNs.Take(p.Rounds).Where(v => v > 0).Min() / canary.Value),
+            CpuSpeed = canary is { } ns ? Finite.OrNull(runner.BestCanaryNs(p.Threads) / ns) : null,
             BesideNeighbour = !ownSpeed,
             RepsFor1Pct = SampleShape.RepeatsFor(1, Finite.OrNull(estimate.SpreadPercent), samples.Length),
         };

@@ -182,7 +182,7 @@ internal sealed record NoiseModel(double? PsiCpuSomeAvg10, string? PsiReason, do
     public IReadOnlyList<double>? Modes { get; init; }
     /// <summary>Median of a loop bound by the ALU, in rounds that count: how fast the CPU itself was.</summary>
     public double? CanaryNs { get; init; }
-    /// <summary>Speed of the CPUs in rounds that count, as a part of the best that this point saw (0 to 1).</summary>
+    /// <summary>Speed of the CPUs in rounds that count, as a part of the best the run saw with so many threads (0 to 1).</summary>
     public double? CpuSpeed { get; init; }
     /// <summary>Rounds beside a busy sibling count, as hardly any round of the run had the cores to itself; never a mixture of both.</summary>
     public bool BesideNeighbour { get; init; }
