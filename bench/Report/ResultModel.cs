@@ -207,7 +207,8 @@ internal sealed record RatioModel(string Workload, string Model, string Mem, int
 /// <summary>All three are 0 in a sound run.</summary>
 internal sealed record RuntimeModel(long ManagedBytes, int Collections, int CompiledMethods, long Migrations, string Warmup);
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DictionaryKeyPolicy = JsonKnownNamingPolicy.Unspecified, WriteIndented = true)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DictionaryKeyPolicy = JsonKnownNamingPolicy.Unspecified, WriteIndented = true,
+    RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true, AllowDuplicateProperties = false)]
 [JsonSerializable(typeof(Result))]
 [JsonSerializable(typeof(TopologyModel))]
 [JsonSerializable(typeof(PlacementReport))]

@@ -8,6 +8,8 @@ namespace MemcgNative.Bench;
 /// <summary>Reads results back: a .json file, or the data inside a report. What is not one gets one line, and exit 2.</summary>
 internal static class ResultReader
 {
+    private static readonly JsonDocumentOptions once = new() { AllowDuplicateProperties = false };
+
     private const string SchemaMark = "/result-1.json";
     private const string DataBegin = "<script type=\"application/json\" id=\"result\">", DataEnd = "</script>";
 
@@ -21,14 +23,24 @@ internal static class ResultReader
         Result? result = Parse(path, Json(path), static j => JsonSerializer.Deserialize(j, ResultJson.Default.Result));
         if (result!.Schema?.EndsWith(SchemaMark, StringComparison.Ordinal) != true)
             throw new UsageException($"{path}: its $schema is '{result.Schema}', and this program reads result-1; use the program that wrote it");
+        if (NullIn(Parse(path, Json(path), static j => JsonNode.Parse(j, null, once))) is { } where) throw new UsageException($"{path}: damaged: {where} has an element that is null");
         return Checked(path, result);
     }
+
+    /// <summary>The first list with a null in it, which no type forbids; standard errors of a fit may be.</summary>
+    private static string? NullIn(JsonNode? node) => node switch
+    {
+        JsonObject o => o.Select(member => NullIn(member.Value)).FirstOrDefault(found => found is not null),
+        JsonArray a => a.Any(e => e is null) && !a.GetPath().EndsWith(".se", StringComparison.Ordinal) ? a.GetPath()
+            : a.Select(NullIn).FirstOrDefault(found => found is not null),
+        _ => null,
+    };
 
     /// <summary>A result, or what `matrix` wrote.</summary>
     public static (Result? Result, MatrixReport? Matrix) LoadAny(string path)
     {
         string json = Json(path);
-        JsonNode? node = Parse(path, json, static j => JsonNode.Parse(j));
+        JsonNode? node = Parse(path, json, static j => JsonNode.Parse(j, null, once));
         return node is JsonObject o && !o.ContainsKey("points") && o.ContainsKey("matrices")
             ? (null, Parse(path, json, static j => JsonSerializer.Deserialize(j, ResultJson.Default.MatrixReport)))
             : (Load(path), null);

@@ -82,7 +82,8 @@ internal static class TextReports
             text.Append("         %stddev     %change         %stddev\n             \\          |                \\\n");
             foreach (PointModel p in r.Points.Where(p => p.Model == model))
             {
-                PointModel q = r.Points.First(x => x.Workload == p.Workload && x.Mem == p.Mem && x.Threads == p.Threads && x.Model == first);
+                PointModel? q = r.Points.FirstOrDefault(x => x.Workload == p.Workload && x.Mem == p.Mem && x.Threads == p.Threads && x.Model == first);
+                if (q is null) continue; // nothing to set it against
                 string metric = $"{p.Workload}.{p.Threads}.threads{(r.Scenario.Mem.Count > 1 ? "." + p.Mem : "")}";
                 text.Append(I, $"{q.ThroughputOpsPerS.Median ?? 0,12:0} {Stddev(q)} ");
                 double change = (p.ThroughputOpsPerS.Median / q.ThroughputOpsPerS.Median - 1) * 100 ?? 0;

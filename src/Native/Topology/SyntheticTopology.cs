@@ -16,6 +16,11 @@ public static class SyntheticTopology
     /// <summary>Bytes of an L3 whose size is not given.</summary>
     public const long DefaultL3Bytes = 32L << 20;
 
+    /// <summary>Most nodes: MAX_NUMNODES of x86-64 (NODES_SHIFT 10). The distances grow with the square.</summary>
+    public const int MostNodes = 1024;
+    /// <summary>Most CPUs: NR_CPUS of x86-64 with MAXSMP.</summary>
+    public const int MostCpus = 8192;
+
     private const string Example = "pack:2 numa:2 l3:1 core:4 pu:2";
     private static readonly string[] Levels = ["pack", "numa", "l3", "core", "pu"];
 
@@ -28,9 +33,10 @@ public static class SyntheticTopology
         ArgumentNullException.ThrowIfNull(text);
         var levels = ParseLevels(text);
         var total = levels.Aggregate(1, (n, l) => n * l.Count);
-        var cpus = Enumerable.Range(0, total).Select(cpu => new CpuFact(cpu, Above(levels, total, "numa", cpu) ?? 0,
-            Above(levels, total, "pack", cpu) ?? 0, Above(levels, total, "core", cpu) ?? cpu, Above(levels, total, "l3", cpu) ?? -1,
-            levels.Find(l => l.Kind == "l3").Bytes ?? DefaultL3Bytes)).ToArray();
+        var (node, package, core, l3) = (CpusIn(levels, "numa"), CpusIn(levels, "pack"), CpusIn(levels, "core"), CpusIn(levels, "l3"));
+        var l3Bytes = levels.Find(l => l.Kind == "l3").Bytes ?? DefaultL3Bytes;
+        var cpus = Enumerable.Range(0, total).Select(cpu => new CpuFact(cpu, node == 0 ? 0 : cpu / node, package == 0 ? 0 : cpu / package,
+            core == 0 ? cpu : cpu / core, l3 == 0 ? -1 : cpu / l3, l3Bytes)).ToArray();
         var packages = cpus.GroupBy(c => c.Node).OrderBy(g => g.Key).Select(g => g.Select(c => c.Package).ToHashSet()).ToArray();
         var bytes = levels.Find(l => l.Kind == "numa").Bytes ?? DefaultNodeBytes;
         return new Topology(new TopologyFacts
@@ -63,10 +69,14 @@ public static class SyntheticTopology
                 throw new UsageException($"{where}: {level.Kind} is already there");
             if (levels.Exists(l => l.Kind == "pu" || (l.Kind == "core" && level.Kind != "pu")))
                 throw new UsageException($"{where} cannot be inside {levels[^1].Kind}; write for example {Example}");
-            if ((total *= level.Count) > KernelList.Limit)
-                throw new UsageException($"{where} makes {total} CPUs; at most {KernelList.Limit}");
+            if ((total *= level.Count) > MostCpus)
+                throw new UsageException($"{where} makes {total} CPUs; at most {MostCpus}");
             levels.Add(level);
             at = end;
+            var inside = levels.FindIndex(l => l.Kind == "numa") + 1;
+            var nodes = levels.Take(inside).Aggregate(1L, (n, l) => n * l.Count);
+            if (nodes > MostNodes)
+                throw new UsageException($"{where} makes {nodes} nodes; at most {MostNodes}");
         }
         return levels.Count > 0 ? levels : throw new UsageException($"the description is empty; write for example {Example}");
     }
@@ -103,10 +113,10 @@ public static class SyntheticTopology
             ? (long)n << shift : throw new UsageException($"'{ListText.Shown(text)}' at column {column} is not {name}SIZE), SIZE being a number and K, M, G or T, up to 64T");
     }
 
-    /// <summary>Which object of a level a CPU is in, counted over the machine; null without such a level.</summary>
-    private static int? Above(List<Level> levels, int total, string kind, int cpu)
+    /// <summary>CPUs in one object of a level; 0 without such a level.</summary>
+    private static int CpusIn(List<Level> levels, string kind)
     {
         var index = levels.FindIndex(l => l.Kind == kind);
-        return index < 0 ? null : cpu / (total / levels.Take(index + 1).Aggregate(1, (n, l) => n * l.Count));
+        return index < 0 ? 0 : levels.Skip(index + 1).Aggregate(1, (n, l) => n * l.Count);
     }
 }
