@@ -11,7 +11,7 @@ namespace MemcgNative.Bench;
 internal sealed class ScriptParser
 {
     /// <summary>Bounds that no sensible file meets, so that no file can ask for the machine's memory.</summary>
-    private const int MostBytes = 1 << 20, MostSteps = 100_000, MostNesting = 4, MostLines = 1_000_000;
+    private const int MostBytes = 1 << 20, MostSteps = 50_000, MostNesting = 4, MostLines = 1_000_000;
 
     private readonly string name;
     private readonly string[] lines;

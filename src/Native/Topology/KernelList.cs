@@ -6,8 +6,8 @@ namespace MemcgNative.Native;
 /// <summary>The list format of the kernel's files, "0-3,8-11", and of recordings, which also write strides, "0-62:2". Linux: lib/bitmap.c (%*pbl).</summary>
 internal static class KernelList
 {
-    /// <summary>No system numbers CPUs or nodes this high (NR_CPUS is at most 8192); a larger number is damage.</summary>
-    internal const int Limit = 1 << 16;
+    /// <summary>NR_CPUS is at most 8192: no system numbers CPUs or nodes this high.</summary>
+    internal const int Limit = 8192;
 
     /// <summary>The numbers, or null when the text is no list.</summary>
     internal static SortedSet<int>? TryParse(string text)

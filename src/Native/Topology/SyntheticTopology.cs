@@ -18,8 +18,6 @@ public static class SyntheticTopology
 
     /// <summary>Most nodes: MAX_NUMNODES of x86-64 (NODES_SHIFT 10). The distances grow with the square.</summary>
     public const int MostNodes = 1024;
-    /// <summary>Most CPUs: NR_CPUS of x86-64 with MAXSMP.</summary>
-    public const int MostCpus = 8192;
 
     private const string Example = "pack:2 numa:2 l3:1 core:4 pu:2";
     private static readonly string[] Levels = ["pack", "numa", "l3", "core", "pu"];
@@ -69,8 +67,8 @@ public static class SyntheticTopology
                 throw new UsageException($"{where}: {level.Kind} is already there");
             if (levels.Exists(l => l.Kind == "pu" || (l.Kind == "core" && level.Kind != "pu")))
                 throw new UsageException($"{where} cannot be inside {levels[^1].Kind}; write for example {Example}");
-            if ((total *= level.Count) > MostCpus)
-                throw new UsageException($"{where} makes {total} CPUs; at most {MostCpus}");
+            if ((total *= level.Count) > KernelList.Limit)
+                throw new UsageException($"{where} makes {total} CPUs; at most {KernelList.Limit}");
             levels.Add(level);
             at = end;
             var inside = levels.FindIndex(l => l.Kind == "numa") + 1;
