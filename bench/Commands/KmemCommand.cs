@@ -18,11 +18,11 @@ internal sealed class KmemCommand(CommandContext context, ParseResult parsed)
     /// <summary>The three commands.</summary>
     public static IEnumerable<Command> Of(OptionSet o, CommandContext context) =>
     [
-        CommandTree.Make("dying", "remove groups while objects of theirs live: what is left, and what holds it", [o.Model, o.Groups, o.Objects, .. o.Kmem],
+        CommandTree.Make("dying", "remove groups while objects of theirs live: what is left, and what holds it", [o.Model, o.Groups, o.Objects, o.OptIn, .. o.Kmem],
             r => new KmemCommand(context, r).Dying()),
         CommandTree.Make("offline", "the cost of one removal by caches, objects, inherited pointers", [o.Model, o.Caches, o.Objects, o.Inherited, o.Reps, .. o.Kmem],
             r => new KmemCommand(context, r).Offline()),
-        CommandTree.Make("slab", "caches after groups have used them, as /sys/kernel/slab lists them", [o.Model, o.Groups, o.Objects, o.Removed, o.Seed, .. o.Kmem],
+        CommandTree.Make("slab", "caches after groups have used them, as /sys/kernel/slab lists them", [o.Model, o.Groups, o.Objects, o.OptIn, o.Removed, o.Seed, .. o.Kmem],
             r => new KmemCommand(context, r).Slab()),
     ];
 
@@ -35,7 +35,7 @@ internal sealed class KmemCommand(CommandContext context, ParseResult parsed)
     {
         int groups = Number(o.Groups, 1000, MostGroups), objects = Number(o.Objects, 1, MostObjects);
         return Report(ForEach(plan => new DyingLab(plan, groups, objects), groups + 1, 256L * groups * objects + ((long)groups << 15)), (r, tool) =>
-            new KmemResult { Tool = tool, Seed = "none", Dying = r, Wrong = wrong }, (r, t) => KmemTables.Dying(r, t, context.Out));
+            new KmemResult { Tool = tool, Seed = "none", OptIn = OptIn, Dying = r, Wrong = wrong }, (r, t) => KmemTables.Dying(r, t, context.Out));
     }
 
     /// <summary>What a removal costs.</summary>
@@ -63,7 +63,7 @@ internal sealed class KmemCommand(CommandContext context, ParseResult parsed)
         ulong seed = parsed.GetValue(o.Seed) is { } s ? SeedText.Parse(s) : 1;
         long bytes = 12L * 2048 * groups * objects + ((long)groups << 18);
         return Report(ForEach(plan => new SlabLab(plan, groups, objects, removed, seed), groups + 1, bytes), (r, tool) =>
-            new KmemResult { Tool = tool, Seed = SeedText.Format(seed), Slab = r, Wrong = wrong }, (r, t) => KmemTables.Slab(r, t, context.Out, listing: one));
+            new KmemResult { Tool = tool, Seed = SeedText.Format(seed), OptIn = OptIn, Slab = r, Wrong = wrong }, (r, t) => KmemTables.Slab(r, t, context.Out, listing: one));
     }
 
     private TResult[] ForEach<TResult>(Func<InstancePlan, KmemLab<TResult>> lab, int groups, long bytes)
@@ -73,6 +73,7 @@ internal sealed class KmemCommand(CommandContext context, ParseResult parsed)
         long footprint = ScenarioReader.Footprint(parsed.GetValue(o.Footprint)) ?? Math.Max(64L << 20, bytes);
         if (topology.MemoryBytes is { } has && footprint > has / 64 * 63)
             throw new UsageException($"--footprint: {TopologyText.Size(footprint)} are needed, this machine has {TopologyText.Size(has)}; ask for less", ofThisMachine: true);
+        if (OptIn >= groups) throw new UsageException($"--opt-in: {OptIn} of {groups - 1} groups cannot opt in; give --opt-in 0 to {groups - 1}, or more --groups");
         Model[] models = ScenarioReader.Models(parsed.GetValue(o.Model) is { Length: > 0 } given ? given : designs);
         if (models.FirstOrDefault(m => m[Axis.Kmem] == NoKmem.Name) is { } none)
             throw new UsageException($"--model: {none} charges no kernel objects; choose "
@@ -94,6 +95,7 @@ internal sealed class KmemCommand(CommandContext context, ParseResult parsed)
                 Rcu = RcuFlavour.Qsbr,
                 FakeNodes = 0,
                 ExtraGroups = groups,
+                OptIn = OptIn,
             }));
             results.Add(result);
             wrong.AddRange(books.Wrong.Select(w => $"{model}: {w}"));
@@ -115,6 +117,9 @@ internal sealed class KmemCommand(CommandContext context, ParseResult parsed)
         context.Error.WriteLine($"memcgnative: the books do not balance: {string.Join("; ", wrong.Take(5))}");
         return ExitCode.Broken;
     }
+
+    /// <summary>Null: all groups.</summary>
+    private int? OptIn => parsed.CommandResult.Command.Options.Contains(o.OptIn) && parsed.GetValue(o.OptIn) is { } text ? NumberText.Parse("--opt-in", text, 0, MostGroups) : null;
 
     private int Number(Option<string?> option, int usual, int most) => parsed.GetValue(option) is { } text ? NumberText.Parse(option.Name, text, 1, most) : usual;
 

@@ -36,6 +36,9 @@ internal sealed class OptionSet
         "objects of each group (offline-with-kmem 32, dying 1, slab 12 of each cache); offline: a list to vary (default 1,1000,1000000)");
     public readonly Option<string?> Caches = Text("--caches", null, "LIST", "caches the group has objects of, a list to vary (default 1,10,50,200)");
     public readonly Option<string?> Inherited = Text("--inherited", null, "LIST", "removed children that left an object each, a list to vary (default 0,10,100,1000)");
+    public readonly Option<string?> OptIn = Text("--opt-in", null, "N",
+        "only the first N groups opt in to the charge of kernel objects, as a write to memory.kmem.limit_in_bytes did from 3.8 to 4.4; PerCachePin and ReparentCaches "
+        + "heed it, later designs charge every group (default: all groups)");
     public readonly Option<bool> Removed = Flag("--removed", null, "remove the groups before the caches are listed");
     public readonly Option<bool> Shared = Flag("--shared", null, "one group for all threads (the default)");
     public readonly Option<bool> Private = Flag("--private", null, "a group per thread");

@@ -19,7 +19,7 @@ internal sealed unsafe partial class Instance<TC> : Instance where TC : struct, 
         leaves = new nint[plan.Shape.LeavesFor(Cpus.Count)];
         accounting = AccountingMemory.Build<TC>(Allocator, Cpus, Memory,
             new AccountingPlan(plan.Shape.Depth + leaves.Length + plan.ExtraGroups + plan.GroupsBeside + 1,
-                SwapEntries: Cpus.Count * WorkerState.PageSlots) { Slices = SlicePlan.Parse(plan.Model[Axis.LruSlice]) });
+                SwapEntries: Cpus.Count * WorkerState.PageSlots) { Slices = SlicePlan.Parse(plan.Model[Axis.LruSlice]), KmemOptIn = plan.OptIn is not null });
         slab = accounting.Slab ?? (plan.Model[Axis.Kmem] == NoKmem.Name ? null : Slab.Build(Allocator, Cpus));
     }
 

@@ -36,6 +36,8 @@ internal sealed record InstancePlan
     public int GroupsBeside { get; init; }
     /// <summary>Groups that workloads may make beside the shape's.</summary>
     public int ExtraGroups { get; init; } = 64;
+    /// <summary>Of the groups an experiment on kernel memory makes, so many have their kernel objects charged, as the opt-in of 3.8 to 4.4 has it; null: all.</summary>
+    public int? OptIn { get; init; }
     /// <summary>Objects a workload's groups get in their life.</summary>
     public int Objects { get; init; } = 32;
 

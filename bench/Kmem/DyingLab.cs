@@ -33,7 +33,7 @@ internal sealed unsafe class DyingLab(InstancePlan plan, int groups, int objects
         {
             for (int i = 0; i < groups; i++)
             {
-                Memcg* memcg = KmemBench<TC>.Group(in cpu, bench.Parent);
+                Memcg* memcg = bench.Group(in cpu, i);
                 KmemBench<TC>.Warm(in cpu, (SlabCache*)cache, memcg);
                 for (int n = 0; n < objects; n++) held.Add((nint)KmemBench<TC>.Object(in cpu, (SlabCache*)cache, memcg));
                 KmemBench<TC>.Remove(in cpu, memcg);

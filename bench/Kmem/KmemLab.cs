@@ -79,6 +79,14 @@ internal sealed unsafe class KmemBench<TC>(Instance<TC> instance) where TC : str
         return memcg != null ? memcg : throw Full();
     }
 
+    /// <summary>Group number index of those that the experiment is about; the first ones opt in before anybody is in them, where the plan says how many.</summary>
+    public Memcg* Group(in ThisCpu cpu, int index)
+    {
+        Memcg* memcg = Group(in cpu, Parent);
+        if (index < instance.Plan.OptIn && !MemcgKmem.TryActivate(in cpu, memcg)) Bug.Fail("kmem: a new group may not opt in", index);
+        return memcg;
+    }
+
     /// <summary>A copy of the cache for the group, where the design makes copies, so that the objects that follow are charged.</summary>
     public static void Warm(in ThisCpu cpu, SlabCache* cache, Memcg* memcg)
     {

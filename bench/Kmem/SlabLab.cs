@@ -65,7 +65,7 @@ internal sealed unsafe class SlabLab(InstancePlan plan, int groups, int objects,
         nint[] made = new nint[groups];
         for (int g = 0; g < groups; g++)
         {
-            made[g] = (nint)KmemBench<TC>.Group(in cpu, bench.Parent);
+            made[g] = (nint)bench.Group(in cpu, g);
             foreach (nint cache in caches) KmemBench<TC>.Warm(in cpu, (SlabCache*)cache, (Memcg*)made[g]);
         }
         int[][] wanted = [.. Enumerable.Range(0, groups).Select(_ => caches.Select(_ => random.Next(2 * objects + 1)).ToArray())];

@@ -161,6 +161,8 @@ internal sealed record KmemResult
     [JsonPropertyName("$schema")] public string Schema { get; init; } = "https://memcgnative/schema/kmem-1.json";
     public required ToolModel Tool { get; init; }
     public required string Seed { get; init; }
+    /// <summary>Groups that opted in to the charge of kernel objects; null: all.</summary>
+    public int? OptIn { get; init; }
     public IReadOnlyList<DyingReport>? Dying { get; init; }
     public IReadOnlyList<OfflineReport>? Offline { get; init; }
     public IReadOnlyList<SlabReport>? Slab { get; init; }

@@ -7,12 +7,15 @@ namespace MemcgNative.Tests.Interleavings;
 
 // The end of a group, wrong in one way each.
 
-/// <summary>Loads the owner and uses it when its grace period may be over (E4, E6).</summary>
+/// <summary>Uses an owner that was loaded a grace period ago (E4, E6).</summary>
 internal readonly unsafe struct AfterRcu : IFindsOwner
 {
+    private static Memcg* owner;
+
+    public static void Before(Objcg* objcg) => owner = AtomicPtr<Memcg>.Load(&objcg->Memcg);
+
     public static void Uncharge<TC>(in ThisCpu cpu, Objcg* objcg) where TC : struct, IMemoryController
     {
-        Memcg* owner = AtomicPtr<Memcg>.Load(&objcg->Memcg);
         Poll.Run(in cpu);
         Charging.UnchargeKmem<TC>(in cpu, owner, 1);
     }
@@ -81,5 +84,58 @@ internal readonly unsafe struct PaysAfterwards : IPointerSwitch
         TestAndSetLock.Release(in cpu, l);
         if (moved != 0) Css.GetMany(in cpu, &parent->Css, moved);
         if (moved != 0) Css.PutMany(in cpu, &child->Css, moved);
+    }
+}
+
+/// <summary>The release reads the owner, then takes the lock: the reference it puts may be the old owner's, which the switch has put already (E4).</summary>
+internal readonly unsafe struct LooksBeforeTheLock : IPointerSwitch
+{
+    public static void Reparent(in ThisCpu cpu, Memcg* child, Memcg* parent) => PaysFirst.Reparent(in cpu, child, parent);
+    public static delegate*<in ThisCpu, PerCpuRef*, void> Release(delegate*<in ThisCpu, PerCpuRef*, void> shipped) => &Release;
+
+    private static void Release(in ThisCpu cpu, PerCpuRef* r)
+    {
+        var pointer = (Objcg*)r;
+        Memcg* owner = AtomicPtr<Memcg>.Load(&pointer->Memcg);
+        LockWord* l = &Memcg.TreeOf(owner)->CssSetLock;
+        TestAndSetLock.Acquire(in cpu, l);
+        IntrusiveList.Remove(&pointer->List);
+        TestAndSetLock.Release(in cpu, l);
+        Css.Put(in cpu, &owner->Css);
+        Objcg.FreeRcu(in cpu, pointer);
+    }
+}
+
+/// <summary>List node and RCU head share their words, as in Linux, and the callback is queued before the node is off its list (E5).</summary>
+internal readonly unsafe struct QueuesBeforeUnlink : IPointerSwitch
+{
+    public static void Reparent(in ThisCpu cpu, Memcg* child, Memcg* parent) => PaysFirst.Reparent(in cpu, child, parent);
+    public static delegate*<in ThisCpu, PerCpuRef*, void> Release(delegate*<in ThisCpu, PerCpuRef*, void> shipped) => &Release;
+
+    private static void Release(in ThisCpu cpu, PerCpuRef* r)
+    {
+        var pointer = (Objcg*)r;
+        LockWord* l = &Memcg.TreeOf(AtomicPtr<Memcg>.Load(&pointer->Memcg))->CssSetLock;
+        Rcu.Call(in cpu, (RcuHead*)&pointer->List, &Free);
+        TestAndSetLock.Acquire(in cpu, l);
+        IntrusiveList.Remove(&pointer->List);
+        Memcg* owner = AtomicPtr<Memcg>.Load(&pointer->Memcg);
+        TestAndSetLock.Release(in cpu, l);
+        Css.Put(in cpu, &owner->Css);
+    }
+
+    private static void Free(in ThisCpu cpu, RcuHead* head) => Objcg.Discard(in cpu, Objcg.OfList((ListHead*)head));
+}
+
+/// <summary>rmdir without a look at the children: the parent's offline runs beside its child's, or before (E7).</summary>
+internal readonly unsafe struct ForgetsChildren : IParentOffline
+{
+    public static void Remove(in ThisCpu cpu, Memcg* memcg)
+    {
+        LockWord* l = &Memcg.TreeOf(memcg)->Lock;
+        TestAndSetLock.Acquire(in cpu, l);
+        Guarded<int>.Set(&memcg->Css.OnlineChildren, 0);
+        TestAndSetLock.Release(in cpu, l);
+        MemcgLife.Remove(in cpu, memcg);
     }
 }

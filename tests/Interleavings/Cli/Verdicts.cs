@@ -10,9 +10,6 @@ internal sealed class Verdicts
     /// <summary>A race must be found within this many executions.</summary>
     public const long FoundWithin = 120;
 
-    /// <summary>Twins whose fault comes later (153, 193 and 676 executions): the threads' order that would find it sooner is not known yet.</summary>
-    private static readonly string[] later = ["E6/busted-after-rcu/1u1o", "C15/busted-no-grace-period/1m1s", "C1/busted-look-then-mark/1m1u"];
-
     private readonly Dictionary<(string, MemoryModel), string> cells = [];
 
     /// <summary>Figures of long cases are kept as the last full run wrote them.</summary>
@@ -93,8 +90,7 @@ internal sealed class Verdicts
     /// </summary>
     public static (ExploreResult Result, MemoryModel Searched)? Found(Case c, MemoryModel m)
     {
-        long within = later.Contains(c.Name) ? 1000 : FoundWithin;
-        ExploreResult r = Explorer.Explore(c, new ExploreOptions { Memory = m, MaxExecutions = within });
+        ExploreResult r = Explorer.Explore(c, new ExploreOptions { Memory = m, MaxExecutions = FoundWithin });
         if (r.Failed) return (r, m);
         if (m == MemoryModel.SC || c.Expect != Expect.Broken) return null;
         ExploreResult sc = Explorer.Explore(c, new ExploreOptions { MaxExecutions = FoundWithin });

@@ -91,6 +91,16 @@ internal sealed unsafe class Case
     /// <summary>The defect of a twin that is the shipped code with one access mutated: its site and what is done to it.</summary>
     public (string Site, MutationOp Op)? Mutation { get; private set; }
 
+    /// <summary>The search begins with the last CPU: a depth-first search finds first what lies near its first execution.</summary>
+    public bool LastCpuFirst { get; private set; }
+
+    /// <summary>The same case, searched from the other end.</summary>
+    public Case FromLastCpu()
+    {
+        LastCpuFirst = true;
+        return this;
+    }
+
     /// <summary>The same case with one access of the shipped code mutated; site as SURVIVORS.md spells it: Type.Member#n.</summary>
     public Case Mutated(string site, MutationOp op)
     {

@@ -68,11 +68,12 @@ internal static unsafe class Tree
         return n->Chosen;
     }
 
-    /// <summary>Whoever ran last goes on; else the first CPU; store buffers last.</summary>
+    /// <summary>Whoever ran last goes on; else the first CPU, or the last where the case says so; store buffers last.</summary>
     private static int Prefer(uint candidates, int last)
     {
         if (last >= 0 && last < Run.DrainBase && (candidates >> last & 1) != 0) return last;
         uint threads = candidates & ((1u << Run.Cpus) - 1);
+        if (threads != 0 && Explorer.Case.LastCpuFirst) return BitOperations.Log2(threads);
         return BitOperations.TrailingZeroCount(threads != 0 ? threads : candidates);
     }
 

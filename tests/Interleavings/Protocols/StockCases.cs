@@ -147,6 +147,7 @@ internal static class StockCases
     [
         Case.Of<ChargeAgainstDrain<T, N1>>("stock", name, "1c1d"),
         Case.Of<ChargeAgainstDrain<T, N2>>("stock", name, "1c2d", heavy: true),
+        Case.Of<ChargeAgainstDrain<T, N3>>("stock", name, "1c3d", heavy: true),
         Case.Of<DrainAgainstRefill<T, DiesAfterGracePeriod>>("S5", name, "1o1d"),
         Case.Of<DrainAgainstRefill<T, DiesAtOnce>>("S5", $"busted-{name}-no-grace-period", "1o1d", Expect.Broken),
     ];

@@ -30,6 +30,19 @@ public sealed class KmemCommandTests
     }
 
     [Fact]
+    public void A_group_that_has_not_opted_in_is_pinned_by_no_cache()
+    {
+        using JsonDocument json = Json("dying --groups 6 --objects 2 --opt-in 2 -M 3.14 -M rfc-2014-kmemcg -M 5.9");
+        Assert.Equal(2, json.RootElement.GetProperty("opt_in").GetInt32());
+        JsonElement[] designs = [.. json.RootElement.GetProperty("dying").EnumerateArray()];
+        Assert.Equal([2L, 0, 0], designs.Select(d => d.GetProperty("dying_groups").GetProperty("count").GetInt64()));
+        Assert.Equal([2L, 2, 0], designs.Select(d => d.GetProperty("caches").GetInt64())); // copies are made for those two alone
+        CliBox.Answer answer = CliBox.Run(CliBox.Split("dying --groups 6 --opt-in 7"));
+        Assert.Equal(2, answer.Code);
+        Assert.Contains("--opt-in: 7 of 6 groups cannot opt in", answer.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Shared_caches_are_fuller_than_a_copy_per_group_and_names_are_unique()
     {
         using JsonDocument json = Json("slab --groups 8 --objects 10 -M 5.3 -M 5.9");

@@ -45,22 +45,22 @@ internal readonly unsafe struct AddsTheRest : IByteDrain
     public static void Drain(in ThisCpu cpu, BytesOf* owner) => ByteStock.Drain<PlainBytes>(cpu, null);
 }
 
-/// <summary>E8, I2: objects charged on one CPU and freed on the other; at the end what is left of the owner is whole pages, as many as are charged.</summary>
-internal readonly unsafe struct BytesOnTwoCpus<TDrain, TExpects> : ICase where TDrain : struct, IByteDrain where TExpects : struct, ISize
+/// <summary>E8, I2: objects charged on one CPU and freed on another; at the end what is left of the owner is whole pages, as many as are charged.</summary>
+internal readonly unsafe struct BytesOnCpus<TDrain, TExpects, TCpus> : ICase where TDrain : struct, IByteDrain where TExpects : struct, ISize where TCpus : struct, ISize
 {
     private const int ObjectBytes = 100;
     private static SimulatedCpus cpus;
     private static BytesOf* owner;
     private static AtomicInt* objects;
 
-    public static int Cpus => 2;
+    public static int Cpus => TCpus.N;
 
     public static void Setup()
     {
-        cpus = SimulatedCpus.New(2);
+        cpus = SimulatedCpus.New(Cpus);
         owner = Arena.New<BytesOf>("owner");
         objects = Arena.New<AtomicInt>("objects");
-        for (int c = 0; c < 2; c++) ByteStock.Init(cpus.Area(c), &ByteStock.DrainOnOwner<PlainBytes>);
+        for (int c = 0; c < Cpus; c++) ByteStock.Init(cpus.Area(c), &ByteStock.DrainOnOwner<PlainBytes>);
     }
 
     public static void Body(int cpu)
@@ -68,8 +68,8 @@ internal readonly unsafe struct BytesOnTwoCpus<TDrain, TExpects> : ICase where T
         ThisCpu self = cpus[cpu];
         ByteStock.TryCharge<PlainBytes>(self, (long)owner, ObjectBytes, Gfp.Kernel);
         if (TExpects.N > 0 && AtomicInt.Load(&owner->Pages) > TExpects.N) Bug.Fail("pages charged for 200 bytes", AtomicInt.Load(&owner->Pages));
-        if (AtomicInt.AddReturn(objects, 1) == 2) // the second one frees both, on its CPU
-            for (int i = 0; i < 2; i++) ByteStock.Refill<PlainBytes>(self, (long)owner, ObjectBytes, mayUncharge: true);
+        if (AtomicInt.AddReturn(objects, 1) == Cpus) // the last one frees all, on its CPU
+            for (int i = 0; i < Cpus; i++) ByteStock.Refill<PlainBytes>(self, (long)owner, ObjectBytes, mayUncharge: true);
         TDrain.Drain(self, owner);
     }
 
@@ -120,9 +120,11 @@ internal static class ByteStockCases
 {
     public static IReadOnlyList<Case> All { get; } =
     [
-        Case.Of<BytesOnTwoCpus<AddsTheRest, N0Pages>>("E8", "byte-stock", "2c"),
-        Case.Of<BytesOnTwoCpus<StoresTheRest, N0Pages>>("E8", "busted-store-residue", "2c", Expect.Broken),
-        Case.Of<BytesOnTwoCpus<AddsTheRest, N1>>("F12", "accepted-a-page-too-many", "2c", Expect.Broken),
+        Case.Of<BytesOnCpus<AddsTheRest, N0Pages, N2>>("E8", "byte-stock", "2c"),
+        Case.Of<BytesOnCpus<AddsTheRest, N0Pages, N3>>("E8", "byte-stock", "3c"),
+        Case.Of<BytesOnCpus<AddsTheRest, N0Pages, N4>>("E8", "byte-stock", "4c", heavy: true),
+        Case.Of<BytesOnCpus<StoresTheRest, N0Pages, N2>>("E8", "busted-store-residue", "2c", Expect.Broken),
+        Case.Of<BytesOnCpus<AddsTheRest, N1, N2>>("F12", "accepted-a-page-too-many", "2c", Expect.Broken),
         .. Guards.Of<StockKeyedByGroup, TwoObjcgs>("F13", "residue-per-objcg", "2f"),
     ];
 }

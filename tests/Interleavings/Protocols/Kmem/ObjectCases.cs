@@ -5,6 +5,9 @@ using MemcgNative.Native;
 using Objects = MemcgNative.Accounting.Controller<MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
     MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>, MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage,
     MemcgNative.Accounting.ObjCgroup<MemcgNative.Accounting.OnePerGroup>>;
+using Pointers = MemcgNative.Accounting.Controller<MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.OwnerWord,
+    MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TestAndSetLock>, MemcgNative.Accounting.AtFinalPut, MemcgNative.Accounting.PinPerPage,
+    MemcgNative.Accounting.ReparentPointer>;
 using Spliced = MemcgNative.Accounting.Controller<MemcgNative.Accounting.PageCounter<MemcgNative.Accounting.PageCounter40>, MemcgNative.Accounting.ObjcgWord,
     MemcgNative.Accounting.Lruvecs<MemcgNative.Native.TestAndSetLock, MemcgNative.Accounting.ByRecheck>, MemcgNative.Accounting.AtFinalPut,
     MemcgNative.Accounting.SpliceToParent, MemcgNative.Accounting.ObjCgroup<MemcgNative.Accounting.OnePerNode>>;
@@ -49,25 +52,30 @@ internal readonly unsafe struct ObjectAgainstOffline<TC> : ICase where TC : stru
     }
 }
 
-/// <summary>E6: a block of pages is freed while its owner changes: on one of the two counters, the survivor's exact.</summary>
-internal readonly unsafe struct BlockAgainstOffline<TC> : ICase where TC : struct, IMemoryController
+/// <summary>E6: blocks of pages are freed while their owner changes: each on one of the two counters, the survivor's exact.</summary>
+internal readonly unsafe struct BlockAgainstOffline<TC, TFrees> : ICase where TC : struct, IMemoryController where TFrees : struct, ISize
 {
     private static ObjectScene<TC> scene;
-    private static Page* block;
+    private static GuardedPtr<Page>* blocks;
 
-    public static int Cpus => 2;
+    public static int Cpus => TFrees.N + 1;
 
     public static void Setup()
     {
-        scene = ObjectScene<TC>.New();
-        block = KmemObjects.AllocPages<TC>(scene.Box[0], default, scene.Child);
-        if (block == null) Bug.Fail("set-up: no page");
+        scene = ObjectScene<TC>.New(Cpus);
+        blocks = Arena.Array<GuardedPtr<Page>>(TFrees.N, "block");
+        for (int i = 0; i < TFrees.N; i++)
+        {
+            Page* block = KmemObjects.AllocPages<TC>(scene.Box[i], default, scene.Child);
+            if (block == null) Bug.Fail("set-up: no page");
+            GuardedPtr<Page>.Set(blocks + i, block);
+        }
     }
 
     public static void Body(int cpu)
     {
-        if (cpu == 1) TC.OnOffline(scene.Box[cpu], scene.Child);
-        else KmemObjects.FreePages<TC>(scene.Box[cpu], block, default);
+        if (cpu == TFrees.N) TC.OnOffline(scene.Box[cpu], scene.Child);
+        else KmemObjects.FreePages<TC>(scene.Box[cpu], GuardedPtr<Page>.Get(blocks + cpu), default);
     }
 
     public static void Final() => scene.AssertNothingCharged();
@@ -87,10 +95,10 @@ internal readonly unsafe struct ObjectScene<TC> where TC : struct, IMemoryContro
     public Memcg* Parent { get; }
     public Memcg* Child { get; }
 
-    public static ObjectScene<TC> New()
+    public static ObjectScene<TC> New(int cpus = 2)
     {
-        SimulatedAccounting box = SimulatedAccounting.New<TC>(2, 3);
-        SimulatedSlab.New(box.AllCpus, 2, 6, spare: 2, [16, 32, 64, 128, 256, 512, 1024]);
+        SimulatedAccounting box = SimulatedAccounting.New<TC>(cpus, 3);
+        SimulatedSlab.New(box.AllCpus, cpus, 6, spare: 2, [16, 32, 64, 128, 256, 512, 1024]);
         Memcg* parent = box.Group<TC>(), child = MemcgLife.Create<TC>(box[0], parent);
         AtomicInt.Init(&child->Css.State, (int)CssState.Dying); // the kill's grace period is over
         return new ObjectScene<TC>(box, parent, child);
@@ -100,7 +108,7 @@ internal readonly unsafe struct ObjectScene<TC> where TC : struct, IMemoryContro
     public void AssertNothingCharged()
     {
         for (int round = 0; round < 8; round++)
-            for (int c = 0; c < 2; c++)
+            for (int c = 0; c < Guarded<int>.Get(&Box[0].Table->Count); c++)
             {
                 TC.DrainStocks(Box[c], Box.Root);
                 Poll.Run(Box[c]);
@@ -148,8 +156,12 @@ internal static class ObjectCases
     [
         Case.Of<ObjectAgainstOffline<Objects>>("E1", "ObjCgroup", "1a1o"),
         Case.Of<ObjectAgainstOffline<Spliced>>("E1", "ObjCgroupPerNode", "1a1o"),
-        Case.Of<BlockAgainstOffline<Objects>>("E6", "ObjCgroup,blocks", "1f1o"),
-        Case.Of<BlockAgainstOffline<Spliced>>("E6", "ObjCgroupPerNode,blocks", "1f1o"),
+        Case.Of<BlockAgainstOffline<Objects, N1>>("E6", "ObjCgroup,blocks", "1f1o"),
+        Case.Of<BlockAgainstOffline<Objects, N2>>("E6", "ObjCgroup,blocks", "2f1o"),
+        Case.Of<BlockAgainstOffline<Pointers, N1>>("E6", "ReparentPointer,blocks", "1f1o"),
+        Case.Of<BlockAgainstOffline<Pointers, N2>>("E6", "ReparentPointer,blocks", "2f1o"),
+        Case.Of<BlockAgainstOffline<Spliced, N1>>("E6", "ObjCgroupPerNode,blocks", "1f1o"),
+        Case.Of<BlockAgainstOffline<Spliced, N2>>("E6", "ObjCgroupPerNode,blocks", "2f1o"),
         Case.Of<LeaveAgainstCreate<UnderMutex>>("slab", "leave", "1l1c"),
         Case.Of<LeaveAgainstCreate<Unlocked>>("slab", "busted-leave-unlocked", "1l1c", Expect.Broken),
     ];

@@ -16,6 +16,8 @@ namespace MemcgNative.Tests.Interleavings;
 /// <summary>How an uncharge finds the owner.</summary>
 internal unsafe interface IFindsOwner
 {
+    /// <summary>Before the switch: nothing, where the owner is looked up when it is needed.</summary>
+    static virtual void Before(Objcg* objcg) { }
     static abstract void Uncharge<TC>(in ThisCpu cpu, Objcg* objcg) where TC : struct, IMemoryController;
 }
 
@@ -38,23 +40,24 @@ internal readonly unsafe struct WithReference : IFindsOwner
 }
 
 /// <summary>D8, E6: a page is uncharged through an objcg while its group goes: on one of the two, the parent exact, nobody below 0, nobody freed under a reader.</summary>
-internal readonly unsafe struct UnchargeAgainstSwitch<TFinds> : ICase where TFinds : struct, IFindsOwner
+internal readonly unsafe struct UnchargeAgainstSwitch<TFinds, TUncharges> : ICase where TFinds : struct, IFindsOwner where TUncharges : struct, ISize
 {
     private static SimulatedAccounting box;
     private static Memcg* parent, child;
     private static Objcg* objcg;
 
-    public static int Cpus => 2;
+    public static int Cpus => TUncharges.N + 1;
 
     public static void Setup()
     {
-        box = SimulatedAccounting.New<Objects>(2, 4);
-        SimulatedSlab.New(box.AllCpus, 2, 3, 128, 256);
+        box = SimulatedAccounting.New<Objects>(Cpus, 4);
+        SimulatedSlab.New(box.AllCpus, Cpus, 3, 128, 256, 512);
         parent = box.Group<Objects>();
         child = MemcgLife.Create<Objects>(box[0], parent);
         objcg = AtomicPtr<Objcg>.Load(&MemcgKmem.Of(child)->Objcg);
-        if (!Charging.TryChargeKmem<Objects>(box[0], child, 1, Gfp.Kernel)) Bug.Fail("set-up: no charge");
+        if (!Charging.TryChargeKmem<Objects>(box[0], child, TUncharges.N, Gfp.Kernel)) Bug.Fail("set-up: no charge");
         SimulatedSlab.AtomicCss(child, &Released);
+        TFinds.Before(objcg);
     }
 
     private static void Released(in ThisCpu cpu, PerCpuRef* r) => Rcu.Call(in cpu, &((Memcg*)r)->Css.Rcu, &Freed);
@@ -64,13 +67,13 @@ internal readonly unsafe struct UnchargeAgainstSwitch<TFinds> : ICase where TFin
     public static void Body(int cpu)
     {
         ThisCpu self = box[cpu];
-        if (cpu == 0) TFinds.Uncharge<Objects>(self, objcg);
+        if (cpu < TUncharges.N) TFinds.Uncharge<Objects>(self, objcg);
         else
         {
             Objcg.Reparent(self, &MemcgKmem.Of(child)->Objcg, &MemcgKmem.Of(child)->Owned, &MemcgKmem.Of(parent)->Owned, parent);
             Css.Put(self, &child->Css); // the last: its place is the next group's, a grace period later
         }
-        Rcu.CpuOffline(self);
+        if (TUncharges.N == 1) Rcu.CpuOffline(self); // the wider shape is about the books alone
     }
 
     public static void Final()
@@ -88,37 +91,44 @@ internal unsafe interface IListSwitch
     static abstract void Reparent(in ThisCpu cpu, ListLru* lru, Memcg* memcg);
 }
 
+/// <summary>The same, and nobody waits for the erased entry's end: for wider shapes.</summary>
+internal readonly unsafe struct SplicesAlone : IListSwitch
+{
+    public static bool Frees => false;
+    public static void Reparent(in ThisCpu cpu, ListLru* lru, Memcg* memcg) => ListLru.Reparent(in cpu, lru, memcg);
+}
+
 internal readonly unsafe struct SplicesFirst : IListSwitch
 {
     public static void Reparent(in ThisCpu cpu, ListLru* lru, Memcg* memcg) => ListLru.Reparent(in cpu, lru, memcg);
 }
 
 /// <summary>G1: an idle object comes off its list while the list goes to the parent.</summary>
-internal readonly unsafe struct DeleteAgainstListSwitch<TSwitch> : ICase where TSwitch : struct, IListSwitch
+internal readonly unsafe struct DeleteAgainstListSwitch<TSwitch, TDeletes> : ICase where TSwitch : struct, IListSwitch where TDeletes : struct, ISize
 {
     private static SimulatedAccounting box;
     private static Memcg* parent, child;
     private static ListLru* lru;
     private static ListHead* items;
 
-    public static int Cpus => 2;
+    public static int Cpus => TDeletes.N + 1;
 
     public static void Setup()
     {
-        box = SimulatedLists.New(out parent, out child, out lru);
+        box = SimulatedLists.New(out parent, out child, out lru, Cpus);
         if (!ListLru.Prepare(box[0], lru, child)) Bug.Fail("set-up: no lists");
-        items = Arena.Array<ListHead>(2, "item");
-        for (int i = 0; i < 2; i++) ListLru.LinkTo(box[0], lru, 0, child, items + i, add: true);
+        items = Arena.Array<ListHead>(Cpus, "item");
+        for (int i = 0; i < Cpus; i++) ListLru.LinkTo(box[0], lru, 0, child, items + i, add: true);
     }
 
     public static void Body(int cpu)
     {
         ThisCpu self = box[cpu];
-        if (cpu == 1) TSwitch.Reparent(self, lru, child);
+        if (cpu == TDeletes.N) TSwitch.Reparent(self, lru, child);
         else
         {
             Rcu.ReadLock(self);
-            ListLru.LinkTo(self, lru, 0, child, items, add: false); // its owner is the child still: objects follow their lists
+            ListLru.LinkTo(self, lru, 0, child, items + cpu, add: false); // its owner is the child still: objects follow their lists
             Rcu.ReadUnlock(self);
         }
         if (TSwitch.Frees) Rcu.CpuOffline(self);
@@ -138,10 +148,10 @@ internal readonly unsafe struct DeleteAgainstListSwitch<TSwitch> : ICase where T
 /// <summary>Groups and a list_lru.</summary>
 internal static unsafe class SimulatedLists
 {
-    public static SimulatedAccounting New(out Memcg* parent, out Memcg* child, out ListLru* lru)
+    public static SimulatedAccounting New(out Memcg* parent, out Memcg* child, out ListLru* lru, int cpus = 2)
     {
-        SimulatedAccounting box = SimulatedAccounting.New<Objects>(2, 3);
-        SimulatedSlab.New(box.AllCpus, 2, 6, 32, 128, 192, 256);
+        SimulatedAccounting box = SimulatedAccounting.New<Objects>(cpus, 3);
+        SimulatedSlab.New(box.AllCpus, cpus, 6, 32, 128, 192, 256, 512);
         parent = box.Group<Objects>();
         child = MemcgLife.Create<Objects>(box[0], parent);
         lru = ListLru.Create(box[0], box.Tree);
@@ -295,8 +305,8 @@ internal readonly unsafe struct FinalPutAgainstSplice : ICase
     }
 }
 
-/// <summary>E12: two CPUs make the vector of one slab (ObjVector.FindOrCreate).</summary>
-internal readonly unsafe struct TwoOwnersOfOneSlab : ICase
+/// <summary>E12: CPUs make the vector of one slab (ObjVector.FindOrCreate).</summary>
+internal readonly unsafe struct OwnersOfOneSlab<TCpus> : ICase where TCpus : struct, ISize
 {
     private const int PerSlab = 8;
     private static SimulatedAccounting box;
@@ -304,12 +314,12 @@ internal readonly unsafe struct TwoOwnersOfOneSlab : ICase
     private static KmemCacheState* cache;
     private static Page* page;
 
-    public static int Cpus => 2;
+    public static int Cpus => TCpus.N;
 
     public static void Setup()
     {
-        box = SimulatedAccounting.New<Objects>(2, 2);
-        slab = SimulatedSlab.New(box.AllCpus, 2, 2, 64, 256);
+        box = SimulatedAccounting.New<Objects>(Cpus, 2);
+        slab = SimulatedSlab.New(box.AllCpus, Cpus, 2, 64, 256);
         cache = SlabCache.StateOf(SlabState.KmallocCache(slab, KmallocSizes.ClassOf(256), accounted: false));
         Guarded<int>.Set(&cache->PerSlab, PerSlab); // a vector of one line
         page = MemMap.PageOf(MemMap.Of(box[0]), new Pfn(1));
@@ -327,9 +337,10 @@ internal readonly unsafe struct TwoOwnersOfOneSlab : ICase
     public static void Final()
     {
         GuardedPtr<Objcg>* vector = KmemWord.Target<GuardedPtr<Objcg>>(AtomicLong.Load(&page->Memcg));
-        for (int i = 0; i < 2; i++)
+        for (int i = 0; i < Cpus; i++)
             if ((long)GuardedPtr<Objcg>.Get(vector + i) != i + 1) Bug.Fail("an object without its owner", i);
-        if (SimulatedSlab.Free(slab, 2, 64) != 3) Bug.Fail("vectors that were not given back", 3 - SimulatedSlab.Free(slab, 2, 64));
+        int left = 2 * Cpus - 1 - SimulatedSlab.Free(slab, Cpus, 64);
+        if (left != 0) Bug.Fail("vectors that were not given back", left);
     }
 }
 
@@ -337,16 +348,22 @@ internal static class ReparentCases
 {
     public static IReadOnlyList<Case> All { get; } =
     [
-        Case.Of<UnchargeAgainstSwitch<InsideRcu>>("E6", "ObjCgroup", "1u1o"),
-        Case.Of<UnchargeAgainstSwitch<WithReference>>("E6", "ObjCgroup,charge", "1u1o"),
-        Case.Of<UnchargeAgainstSwitch<AfterRcu>>("E6", "busted-after-rcu", "1u1o", Expect.Broken),
-        Case.Of<DeleteAgainstListSwitch<SplicesFirst>>("G1", "list_lru", "1d1o"),
-        Case.Of<DeleteAgainstListSwitch<ErasesFirst>>("G1", "busted-erase-first", "1d1o", Expect.Broken),
+        Case.Of<UnchargeAgainstSwitch<InsideRcu, N1>>("E6", "ObjCgroup", "1u1o"),
+        Case.Of<UnchargeAgainstSwitch<InsideRcu, N2>>("E6", "ObjCgroup", "2u1o"),
+        Case.Of<UnchargeAgainstSwitch<WithReference, N1>>("E6", "ObjCgroup,charge", "1u1o"),
+        Case.Of<UnchargeAgainstSwitch<AfterRcu, N1>>("E6", "busted-after-rcu", "1u1o", Expect.Broken).FromLastCpu(),
+        Case.Of<DeleteAgainstListSwitch<SplicesFirst, N1>>("G1", "list_lru", "1d1o"),
+        Case.Of<DeleteAgainstListSwitch<SplicesAlone, N2>>("G1", "list_lru", "2d1o"),
+        Case.Of<DeleteAgainstListSwitch<SplicesAlone, N3>>("G1", "list_lru", "3d1o"),
+        Case.Of<DeleteAgainstListSwitch<ErasesFirst, N1>>("G1", "busted-erase-first", "1d1o", Expect.Broken),
         Case.Of<PrepareAgainstOffline<OnlineOnly>>("G2", "list_lru", "1p1o"),
         Case.Of<PrepareAgainstOffline<AnyGroup>>("G2", "busted-no-look", "1p1o", Expect.Broken),
         Case.Of<FinalPutAgainstSplice>("G3", "SpliceToParent", "1p1o", heavy: true),
         Case.Of<CountAgainstMove<ForTheLiving>>("H7", "SpliceToParent", "1c1o"),
         Case.Of<CountAgainstMove<ForWhoeverIsNamed>>("H7", "busted-no-look", "1c1o", Expect.Broken),
-        Case.Of<TwoOwnersOfOneSlab>("E12", "ObjVector", "2a"),
+        Case.Of<OwnersOfOneSlab<N2>>("E12", "ObjVector", "2a"),
+        Case.Of<OwnersOfOneSlab<N3>>("E12", "ObjVector", "3a"),
+        Case.Of<OwnersOfOneSlab<N4>>("E12", "ObjVector", "4a"),
+        Case.Of<OwnersOfOneSlab<N2>>("E12", "busted-no-compare-exchange", "2a", Expect.Broken).Mutated("ObjVector.Create#4", MutationOp.SplitRmw),
     ];
 }
