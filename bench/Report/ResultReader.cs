@@ -23,7 +23,8 @@ internal static class ResultReader
         Result? result = Parse(path, Json(path), static j => JsonSerializer.Deserialize(j, ResultJson.Default.Result));
         if (result!.Schema?.EndsWith(SchemaMark, StringComparison.Ordinal) != true)
             throw new UsageException($"{path}: its $schema is '{result.Schema}', and this program reads result-1; use the program that wrote it");
-        if (NullIn(Parse(path, Json(path), static j => JsonNode.Parse(j, null, once))) is { } where) throw new UsageException($"{path}: damaged: {where} has an element that is null");
+        if (NullIn(Parse(path, Json(path), static j => JsonNode.Parse(j, null, once))) is { } where)
+            throw new UsageException($"{path}: damaged: {where} has an element that is null");
         return Checked(path, result);
     }
 
