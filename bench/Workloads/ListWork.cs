@@ -111,7 +111,8 @@ internal readonly unsafe struct ListWork<TC> : IWorkload<TC> where TC : struct, 
     private static void Activate(in ThisCpu cpu, WorkerState* w)
     {
         int node = Node(in cpu, w);
-        if (TC.LruCount(w->Memcg, node, LruList.ActiveAnon) > TC.LruCount(w->Memcg, node, LruList.InactiveAnon)) Isolate(in cpu, w, LruList.ActiveAnon);
+        // Half of the group's, or of a ring where others' inactive pages fill the group: a worker alone or in company finds pages to activate.
+        if (TC.LruCount(w->Memcg, node, LruList.ActiveAnon) > Math.Min(TC.LruCount(w->Memcg, node, LruList.InactiveAnon), Ring / 2)) Isolate(in cpu, w, LruList.ActiveAnon);
         Page** pages = stackalloc Page*[Pagevec.Size];
         int n = Own(in cpu, w, pages);
         TC.LruActivate(in cpu, pages, n);

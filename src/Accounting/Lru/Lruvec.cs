@@ -49,6 +49,13 @@ public unsafe struct Lruvec
         return (LruList)(((flags & PageFlags.SwapBacked) != 0 ? 0 : 2) + ((flags & PageFlags.Active) != 0 ? 1 : 0));
     }
 
+    /// <summary>
+    /// Would activation or rotation move a page with these flags? activate_page (3.3; 2.6.29 took the lock first) and rotate_reclaimable_page
+    /// ask before they queue it, and again under the lock: pages that stay cost no look at whose they are.
+    /// </summary>
+    [MethodImpl(Inline)]
+    public static bool Requeues(long flags) => (flags & (PageFlags.Lru | PageFlags.Active | PageFlags.Unevictable)) == PageFlags.Lru;
+
     /// <summary>add_page_to_lru_list.</summary>
     [MethodImpl(Inline)]
     public static void Add(Lruvec* v, Page* page, LruList list)

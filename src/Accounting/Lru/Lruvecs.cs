@@ -280,10 +280,10 @@ public readonly unsafe struct Lruvecs<TLock, TFind> : ILruDesign where TLock : s
         for (int i = 0; i < n; i++)
         {
             Page* page = pages[i];
-            if (!PageOps.Test(page, PageFlags.Lru) || !PageOps.TestAndClear(page, PageFlags.Lru)) continue;
+            if (!Lruvec.Requeues(AtomicLong.Load(&page->Flags)) || !PageOps.TestAndClear(page, PageFlags.Lru)) continue;
             LruvecNode* vec = hold.Relock<TPc>(cpu, page);
             long flags = AtomicLong.Load(&page->Flags);
-            bool moves = (flags & (PageFlags.Active | PageFlags.Unevictable)) == 0;
+            bool moves = Lruvec.Requeues(flags | PageFlags.Lru);
             if (moves)
             {
                 Assert<TPc>(cpu, vec, page);

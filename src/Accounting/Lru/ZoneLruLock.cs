@@ -148,9 +148,10 @@ public readonly unsafe struct ZoneLruLock<TLock> : ILruDesign where TLock : stru
         for (int i = 0; i < n; i++)
         {
             Page* page = pages[i];
+            if (!Lruvec.Requeues(AtomicLong.Load(&page->Flags))) continue;
             int node = hold.Relock(cpu, page);
             long flags = AtomicLong.Load(&page->Flags);
-            if ((flags & PageFlags.Lru) == 0 || (flags & (PageFlags.Active | PageFlags.Unevictable)) != 0) continue;
+            if (!Lruvec.Requeues(flags)) continue;
             Lruvec* vec = VecOf<TPc>(cpu, page, node);
             Lruvec.Delete(vec, page, Lruvec.ListOf(flags));
             if (set != 0) PageOps.Set(page, set);

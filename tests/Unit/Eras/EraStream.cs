@@ -127,10 +127,13 @@ internal sealed unsafe class EraStream<TC>(Era era) : IDisposable where TC : str
         return n;
     }
 
-    /// <summary>Charged pages minus used ones after every step, nothing drained: the time integral of the difference, its least and its most.</summary>
+    /// <summary>
+    /// Charged pages minus really used ones (mapped, or held by somebody who will look at them; a CPU's page vector will not) after every step,
+    /// nothing drained: the time integral of the difference in page-steps, its least and its most.
+    /// </summary>
     public static (long Sum, long Low, long High) Integral(int steps)
     {
-        using var box = new AccountingBox<TC>(plan: new AccountingPlan(MaxGroups: 8));
+        using var box = new AccountingBox<TC>(cpus: 2, plan: new AccountingPlan(MaxGroups: 8));
         Memcg* memcg = box.Inhabited();
         var pins = new Queue<nint>();
         long sum = 0, low = long.MaxValue, high = long.MinValue;
@@ -142,14 +145,15 @@ internal sealed unsafe class EraStream<TC>(Era era) : IDisposable where TC : str
             state ^= state << 17;
             long at = (long)(state >> 8 & 63);
             Page* page = Mm.Lookup(box.Cpu(), box.Space(), at);
-            if (page == null) box.Fault(at);
+            if (page == null) Mm.Fault<TC>(box.Cpu((int)(state >> 20 & 1)), box.Space(), at, write: true); // the other CPU's vector keeps it when it is unmapped
             else if ((state & 3) == 0 && pins.Count < EraStream.MostPins) pins.Enqueue((nint)Mm.Follow(box.Cpu(), box.Space(), at));
             else if ((state & 3) == 1 && pins.Count > 0) Mm.Put<TC>(box.Cpu(), (Page*)pins.Dequeue());
             else box.Unmap(at, 1);
-            Poll.Run(box.Cpu());
+            for (int cpu = 0; cpu < 2; cpu++) Poll.Run(box.Cpu(cpu));
             long used = 0;
             for (int i = 0; i < 64; i++) used += Mm.Lookup(box.Cpu(), box.Space(), i) != null ? 1 : 0;
-            long over = TC.Usage(memcg, CounterKind.Memory) - TC.StockedPages(box.Cpus.Area(0), memcg) - used;
+            used += pins.Distinct().Count(pin => AtomicInt.Load(&((Page*)pin)->MapCount) == 0);
+            long over = TC.Usage(memcg, CounterKind.Memory) - TC.StockedPages(box.Cpus.Area(0), memcg) - TC.StockedPages(box.Cpus.Area(1), memcg) - used;
             (sum, low, high) = (sum + over, Math.Min(low, over), Math.Max(high, over));
         }
         while (pins.Count > 0) Mm.Put<TC>(box.Cpu(), (Page*)pins.Dequeue());

@@ -367,15 +367,14 @@ public readonly unsafe partial struct Books<TLock, TMap, TSwitch, TDestroy, TInb
         for (int i = 0; i < n; i++)
         {
             Page* page = pages[i];
-            if (!(win ? PageOps.TestAndClear(page, PageFlags.Lru) : PageOps.Test(page, PageFlags.Lru))) continue;
+            if (!Lruvec.Requeues(AtomicLong.Load(&page->Flags)) || (win && !PageOps.TestAndClear(page, PageFlags.Lru))) continue;
             Book* book = hold.Relock<TPc>(cpu, page);
             long flags = AtomicLong.Load(&page->Flags);
-            bool here = (win || (flags & PageFlags.Lru) != 0) && (flags & (PageFlags.Active | PageFlags.Unevictable)) == 0
-                && ((TSwitch.Catcher & CatchRule.VerifyLast) == 0 || Holds<TPc>(cpu, book, page));
+            bool here = Lruvec.Requeues(win ? flags | PageFlags.Lru : flags) && ((TSwitch.Catcher & CatchRule.VerifyLast) == 0 || Holds<TPc>(cpu, book, page));
             if (here)
             {
-                if (set != 0 && !win) PageOps.Set(page, set);
                 Unlink<TPc>(cpu, book, page, Lruvec.ListOf(flags));
+                if (set != 0 && !win) PageOps.Set(page, set); // between the two, as __activate_page: the page's neighbours are fetched before a locked operation
                 if (tail) Lruvec.AddTail(&book->Vec, page, Lruvec.ListOf(flags | set));
                 else Lruvec.Add(&book->Vec, page, Lruvec.ListOf(flags | set));
             }
