@@ -27,6 +27,7 @@ internal static class ExploreCommand
             error.WriteLine($"memcgnative: explore: no case '{a.Case}'{(design is null ? "" : $" with -M {design}")}; all of them: memcgnative explore --list");
             return Usage;
         }
+        if (a.All) return All(a, output);
         int worst = Exhausted;
         foreach (Case c in cases)
         {
@@ -37,12 +38,31 @@ internal static class ExploreCommand
         return worst;
     }
 
+    /// <summary>Every case against what it must end in: a twin that is found is as it must be, one that comes through is not.</summary>
+    private static int All(ExploreArguments a, TextWriter output)
+    {
+        int limits = 0;
+        var others = new List<string>();
+        foreach (Case c in Cases.All)
+        {
+            ExploreResult r = Explorer.Explore(c, a.Options);
+            bool must = c.MustFail(a.Options.Memory), asItMust = c.Id == "litmus" || r.Failed == must || r.Verdict == Verdict.LimitReached;
+            if (r.Verdict == Verdict.LimitReached) limits++;
+            if (!asItMust) others.Add(c.Name);
+            Print(output, a, c, asItMust && r.Failed ? r with { Table = "", Schedule = null } : r);
+        }
+        if (a.Json) return others.Count > 0 ? RaceFound : limits > 0 ? LimitReached : Exhausted;
+        output.WriteLine($"{Cases.All.Count} cases under {a.Options.Memory}: {Cases.All.Count - others.Count - limits} end as they must, {limits} reached the limit, "
+            + $"{others.Count} do not{(others.Count > 0 ? ": " + string.Join(", ", others) : "")}");
+        return others.Count > 0 ? RaceFound : limits > 0 ? LimitReached : Exhausted;
+    }
+
     private static int Help(TextWriter output)
     {
         output.Write("""
             memcgnative explore CASE [-M DESIGN] [OPTIONS]   search the schedules of a case: the code that ships, on a simulated machine
             memcgnative explore --list                       every case, and what it must end in
-            memcgnative explore --all                        all of them, the long ones too
+            memcgnative explore --all                        all of them, the long ones too, against what each must end in: broken twins found, the rest exhausted
             memcgnative explore --schedule TEXT              one schedule again; TEXT is what a failure prints, in quotes
             memcgnative explore --rate                       schedules a second on this machine
             memcgnative explore --mutants [FILE]             drop, weaken, split, delay each access of src in turn: who is not noticed
@@ -113,7 +133,7 @@ internal static class ExploreCommand
             output.WriteLine();
             output.Write(r.Table);
         }
-        if (!r.Failed) return;
+        if (!r.Failed || r.Schedule is null) return;
         output.WriteLine();
         output.WriteLine($"repeat this one: memcgnative explore --schedule '{r.Schedule}'");
     }
