@@ -138,7 +138,7 @@ public sealed class TerminalTests
         try
         {
             string text = JsonSerializer.Serialize(MadeUpResult.On("pack:1 core:2 pu:1", "3.19"), ResultJson.Default.Result), file = Path.Combine(folder, "r.json");
-            string[] added = ["fits", "matrices", "synthetic", "dying_over_time", "machines", "modes", "canary_ns", "reps_for1_pct", "fairness", "until_pct", "locks"];
+            string[] added = ["fits", "matrices", "dying_over_time", "machines", "modes", "canary_ns", "reps_for1_pct", "fairness", "until_pct", "locks"];
             System.Text.Json.Nodes.JsonNode old = System.Text.Json.Nodes.JsonNode.Parse(text)!;
             Forget(old, added);
             File.WriteAllText(file, old.ToJsonString());
