@@ -45,6 +45,11 @@ public sealed unsafe class SwapStressTests
         TC.TrySetLimit(parent, CounterKind.Memory, 160);
         FileSpace* file = box.File();
         for (int i = 0; i < Workers; i++) FileSpace.TryMap(file, box.Space(i), FileAt, 0, FilePages);
+        for (int i = 0; i < Workers; i++) // here: a worker that comes late may find no memory for a group
+        {
+            Memcg* own = MemcgLife.Create<TC>(box.Cpu(i), parent);
+            MemcgLife.Attach(box.Cpu(i), box.Space(i), own);
+        }
         for (int i = 0; i < Workers; i++) Rcu.CpuOffline(box.Cpu(i)); // the gang brings them back
         Arguments arguments = new() { Parent = parent, File = file, Spaces = (nint)box.Space(), Steps = steps };
         using (var gang = new CpuGang(box.Cpus, new PretendPinner()))
@@ -79,8 +84,7 @@ public sealed unsafe class SwapStressTests
         var a = (Arguments*)argument;
         ulong state = 0x5eed + (ulong)cpu.Index * 0x9e3779b97f4a7c15;
         MmStruct* mm = (MmStruct*)a->Spaces + cpu.Index, other = (MmStruct*)a->Spaces + (1 - cpu.Index);
-        Memcg* own = MemcgLife.Create<TC>(cpu, a->Parent);
-        MemcgLife.Attach(cpu, mm, own);
+        Memcg* own = AtomicPtr<Memcg>.Load(&mm->Memcg);
         for (int step = 0; step < a->Steps || (step < MostSteps && !Enough(a)); step++, Poll.Run(cpu))
         {
             state ^= state << 13;
