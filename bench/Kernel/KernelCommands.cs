@@ -35,9 +35,9 @@ internal static class KernelCommands
 
         var kernel = new Command("kernel", "the running kernel: what charging costs it, and its shape beside the port's");
         kernel.Subcommands.Add(Make("probe", "fault, page-cache and kernel-memory loops in groups of depth 1, 3, 5 and outside",
-            "  memcgnative kernel probe\n  memcgnative kernel probe -t 1,50%,100% -r 30 -o probe\n\n"
+            "  memcgnative kernel probe\n  memcgnative kernel probe -t 1,50%,100% -r 30 -o probe\n  memcgnative kernel probe --root       against the root group: as root\n\n"
             + "It needs root or a delegated cgroup: systemd-run --user --scope -p Delegate=yes memcgnative kernel probe",
-            [o.Cpus, o.Threads, o.Reps, o.Duration, o.Seed, o.Format, o.Out], r => new ProbeCommand(context).Run(r)));
+            [o.Cpus, o.Threads, o.Reps, o.Duration, o.Seed, ProbeCommand.Root, o.Format, o.Out], r => new ProbeCommand(context).Run(r)));
         Command compare = Make("compare", "shapes of kernel and port side by side; never speeds",
             "  memcgnative kernel compare sweep.json probe.json --import page_fault2.csv\n"
             + "  memcgnative kernel compare depth1.json depth5.json probe.json      sweeps of --depth 1 and 5: root and child on both sides",

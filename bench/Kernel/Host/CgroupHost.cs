@@ -11,6 +11,9 @@ namespace MemcgNative.Bench;
 /// <param name="Parent">The directory of the group this process is in.</param>
 internal sealed record CgroupHost(bool V2, string Mount, string Parent)
 {
+    /// <summary>The mount shows the hierarchy's root, which is not charged, and not that of a namespace.</summary>
+    public bool ShowsRoot => V2 ? !File.Exists(Path.Combine(Mount, "cgroup.type")) : File.Exists(Path.Combine(Mount, "release_agent"));
+
     /// <summary>The version in words.</summary>
     public string Version => V2 ? "v2" : "v1";
 

@@ -53,10 +53,19 @@ internal static class CurveFiles
         if (root.TryGetProperty("series", out JsonElement series) && series.ValueKind == JsonValueKind.Array)
             return Group(Of(series), "kernel");
         if (root.TryGetProperty("points", out JsonElement points) && points.ValueKind == JsonValueKind.Array)
-            return Group(points.EnumerateArray().Select(p => (Text(p, "workload"), Text(p, "model") + Depth(root), (int)Value(p, "threads"),
-                p.TryGetProperty("throughput_ops_per_s", out JsonElement t) ? Value(t, "median") : 0, 0.0)), "port");
+            return Group(points.EnumerateArray().Select(p => Of(p, Depth(root))), "port");
         Curve[] lkp = Lkp(name, root);
         return lkp.Length > 0 ? lkp : throw new UsageException($"{name}: is neither a result of sweep or probe nor of lkp (will-it-scale.per_process_ops)");
+    }
+
+    /// <summary>A point of a sweep; fault-root is fault in the root group, as the probe's place "root" is.</summary>
+    private static (string, string, int, double, double) Of(JsonElement point, string depth)
+    {
+        const string InRoot = "-root";
+        string workload = Text(point, "workload"), place = workload.EndsWith(InRoot, StringComparison.Ordinal) ? " root" : depth;
+        bool measured = point.TryGetProperty("throughput_ops_per_s", out JsonElement t) && t.ValueKind == JsonValueKind.Object;
+        return (place == " root" ? workload[..^InRoot.Length] : workload, Text(point, "model") + place, (int)Value(point, "threads"),
+            measured ? Value(t, "median") : 0, measured ? Value(t, "spread_pct") / 100 : 0);
     }
 
     /// <summary>Groups deep, as the probe's places say it: sweeps of several depths set root and child side by side.</summary>

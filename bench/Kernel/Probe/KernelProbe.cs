@@ -26,7 +26,7 @@ internal sealed record ProbeSeries(string Loop, string Place, int Cpus, IReadOnl
 
 /// <summary>
 /// The kernel's own cost of charging: loops that fault, read sparse files and fill pipes, in the group this process is in and in groups of
-/// ours 1, 3 and 5 levels below it. All places take turns in every round, in an order drawn from the seed, so that what else happens on the
+/// ours 1, 3 and 5 levels below it, and, if asked, in the root group. All places take turns in every round, in an order drawn from the seed, so that what else happens on the
 /// machine falls on all of them alike.
 /// </summary>
 [SupportedOSPlatform("linux")]
@@ -38,19 +38,20 @@ internal sealed class KernelProbe : IDisposable
     private readonly int milliseconds;
     private readonly SeededRandom random;
 
-    public KernelProbe(OwnDirectory top, bool v2, IReadOnlyList<int> cpus, TimeSpan batch, ulong seed)
+    public KernelProbe(OwnDirectory top, CgroupHost cgroups, IReadOnlyList<int> cpus, TimeSpan batch, ulong seed, bool root)
     {
         milliseconds = Math.Max(1, (int)batch.TotalMilliseconds);
         random = new SeededRandom(seed);
         try
         {
+            if (root) StartInRoot(cgroups, cpus);
             places["here"] = [.. cpus.Select(KernelTask.Start)];
             foreach (int depth in Depths)
             {
                 OwnDirectory group = top;
                 for (int level = 1; level <= depth; level++)
                 {
-                    if (v2 && level > 1) group.Write("cgroup.subtree_control", "+memory");
+                    if (cgroups.V2 && level > 1) group.Write("cgroup.subtree_control", "+memory");
                     group = group.Make(string.Create(CultureInfo.InvariantCulture, $"d{depth}-{level}"));
                 }
                 KernelTask[] tasks = [.. cpus.Select(KernelTask.Start)];
@@ -62,6 +63,23 @@ internal sealed class KernelProbe : IDisposable
         {
             Dispose();
             throw;
+        }
+    }
+
+    /// <summary>The one group that is not charged. It is not ours: asked for by an option, tasks of ours enter it and end there.</summary>
+    private void StartInRoot(CgroupHost cgroups, IReadOnlyList<int> cpus)
+    {
+        string procs = Path.Combine(cgroups.Mount, "cgroup.procs");
+        if (!cgroups.ShowsRoot)
+            throw new UsageException($"kernel probe --root: {cgroups.Mount} is the root of a namespace, not of the hierarchy; run it outside of the container", ofThisMachine: true);
+        KernelTask[] tasks = places["root"] = [.. cpus.Select(KernelTask.Start)];
+        try
+        {
+            foreach (KernelTask task in tasks) File.WriteAllText(procs, task.Pid.ToString(CultureInfo.InvariantCulture));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"kernel probe --root: a task may not enter the root group ({procs}: {e.Message.TrimEnd('.')}); it needs root", ofThisMachine: true);
         }
     }
 

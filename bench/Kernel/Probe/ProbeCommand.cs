@@ -10,6 +10,8 @@ namespace MemcgNative.Bench;
 /// <summary>`kernel probe`: what charging costs the running kernel, by loops inside and outside of groups of ours.</summary>
 internal sealed class ProbeCommand(CommandContext context)
 {
+    public static readonly Option<bool> Root = new("--root")
+        { Description = "also in the root group, which is not charged: tasks of the probe enter it; costs are then against it" };
     private static readonly TimeSpan defaultBatch = TimeSpan.FromMilliseconds(20);
 
     public int Run(ParseResult parsed)
@@ -26,7 +28,7 @@ internal sealed class ProbeCommand(CommandContext context)
         return Supervised.Run(context, host =>
         {
             if (!OperatingSystem.IsLinux()) return ExitCode.NotHere;
-            ProbeResult result = Probe(host, [.. cpus.Take(counts.Max()).Select(c => c.Value)], counts, rounds, batch, seed);
+            ProbeResult result = Probe(host, [.. cpus.Take(counts.Max()).Select(c => c.Value)], counts, rounds, batch, seed, parsed.GetValue(Root));
             string json = JsonSerializer.Serialize(result, ProbeJson.Default.ProbeResult);
             file?.Write(json + "\n");
             if (format == "json") context.Out.WriteLine(json);
@@ -36,12 +38,12 @@ internal sealed class ProbeCommand(CommandContext context)
     }
 
     [SupportedOSPlatform("linux")]
-    private ProbeResult Probe(HostChanges host, int[] cpus, int[] counts, int rounds, TimeSpan batch, ulong seed)
+    private ProbeResult Probe(HostChanges host, int[] cpus, int[] counts, int rounds, TimeSpan batch, ulong seed, bool root)
     {
         CgroupHost cgroups = CgroupHost.Find();
         OwnDirectory top = host.MakeGroup(cgroups.Parent);
         if (cgroups.V2) top.Write("cgroup.subtree_control", "+memory");
-        using var probe = new KernelProbe(top, cgroups.V2, cpus, batch, seed);
+        using var probe = new KernelProbe(top, cgroups, cpus, batch, seed, root);
         IReadOnlyList<ProbeSeries> series = probe.Run(counts, rounds, _ => { }, context.Environment.Stop);
         return new ProbeResult
         {
@@ -60,15 +62,16 @@ internal sealed class ProbeCommand(CommandContext context)
     public static void Table(ProbeResult result, TextWriter to)
     {
         CultureInfo c = CultureInfo.InvariantCulture;
+        string[] places = [.. result.Series.Select(x => x.Place).Distinct()];
         to.WriteLine(string.Create(c, $"kernel {result.Kernel}, cgroup {result.Cgroup}, this process {result.LevelsHere} level(s) deep; "
-            + $"seed {result.Seed}; cost against where this process is"));
+            + $"seed {result.Seed}; cost against {(places[0] == "root" ? "the root group, which is not charged" : "where this process is")}"));
         to.WriteLine("per second of CPU time; '~' before a cost: cannot tell from none, the rounds spread as wide");
-        to.WriteLine("loop        CPUs      here        spread   depth 1            depth 3            depth 5");
+        to.WriteLine($"loop        CPUs  {places[0],8}        spread   {string.Concat(places.Skip(1).Select(p => p.PadRight(19)))}".TrimEnd());
         foreach (var group in result.Series.GroupBy(s => (s.Loop, s.Cpus)))
         {
-            ProbeSeriesModel here = group.First(s => s.Place == "here");
-            string cells = string.Join("  ", group.Where(s => s.Place != "here").Select(s => Cost(here, s)));
-            to.WriteLine(string.Create(c, $"{group.Key.Loop,-10} {group.Key.Cpus,5} {here.MedianOpsPerS / 1000,8:0} kop/s {here.SpreadPct,7:0.0} %   {cells}"));
+            ProbeSeriesModel free = group.First(s => s.Place == places[0]);
+            string cells = string.Concat(group.Where(s => s != free).Select(s => Cost(free, s).PadRight(19)));
+            to.WriteLine(string.Create(c, $"{group.Key.Loop,-10} {group.Key.Cpus,5} {free.MedianOpsPerS / 1000,8:0} kop/s {free.SpreadPct,7:0.0} %   {cells}").TrimEnd());
         }
     }
 
@@ -76,6 +79,6 @@ internal sealed class ProbeCommand(CommandContext context)
     {
         double[] ratios = [.. here.OpsPerS.Zip(there.OpsPerS, (h, t) => t == 0 ? double.NaN : (h / t - 1) * 100).Order()];
         double median = ratios[ratios.Length / 2], spread = (ratios[ratios.Length * 3 / 4] - ratios[ratios.Length / 4]) / 2;
-        return string.Create(CultureInfo.InvariantCulture, $"{(Math.Abs(median) <= spread ? '~' : ' ')}{median,6:+0.0;-0.0} % +-{spread,4:0.0} %  ");
+        return string.Create(CultureInfo.InvariantCulture, $"{(Math.Abs(median) <= spread ? '~' : ' ')}{Math.Round(median, 1) + 0.0,6:+0.0;-0.0;0.0} % +-{spread,4:0.0} %");
     }
 }

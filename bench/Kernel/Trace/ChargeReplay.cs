@@ -10,10 +10,11 @@ namespace MemcgNative.Bench;
 /// <param name="Compared">Of them, those at whose entry the kernel's counter was recorded and no other CPU was on its way to it.</param>
 /// <param name="Counted">Calls of the counter that the kernel made within them, each compared with the port's.</param>
 /// <param name="Groups">Groups that went offline, and were released.</param>
-/// <param name="Different">Calls that found another value, or made other calls of the counter; groups that the port's stocks still held at their release.</param>
+/// <param name="Inherited">Pages still charged to groups when they were released: kernel memory, now their parents'.</param>
+/// <param name="Different">Calls that found another value, or made other calls of the counter; ends of groups out of order, or while a stock of the port held them.</param>
 /// <param name="First">The first that differs, in words; null when none does.</param>
 /// <param name="AtEnd">Pages the port's counters hold at the end, by group.</param>
-internal sealed record ChargeResult(string Stock, long Calls, long Compared, long Counted, (int Offline, int Released) Groups, long Different, string? First,
+internal sealed record ChargeResult(string Stock, long Calls, long Compared, long Counted, (int Offline, int Released) Groups, long Inherited, long Different, string? First,
     IReadOnlyDictionary<long, long> AtEnd);
 
 /// <summary>
@@ -27,9 +28,17 @@ internal static unsafe class ChargeReplay
     /// <summary>True when the recording holds such calls.</summary>
     public static bool Has(TraceFile trace) => trace.Events.Any(e => e.Kind == TraceKind.TryCharge);
 
+    /// <summary>Charges that a limit refused: the kernel then asks the counter again within the same call, for fewer pages or after reclaim.</summary>
+    public static int Refused(IEnumerable<TraceEvent> events) =>
+        events.Where(e => e.Kind == TraceKind.CounterCharge).GroupBy(e => (e.Cpu, e.Object)).Count(asked => asked.Count() > 1);
+
     /// <summary>The stock of the recorded kernel, then the others that eras have: what they would have counted.</summary>
+    /// <exception cref="UsageException">A limit refused a charge: what the counter answered is not in the recording.</exception>
     public static IReadOnlyList<ChargeResult> Run(TraceFile trace, CancellationToken stop)
     {
+        if (Refused(trace.Events) is > 0 and var refused)
+            throw new UsageException($"replay: in {refused} call(s) of this recording a limit refused the charge; a recording to the page says what was asked of a counter and not "
+                + "what it answered, so none can be compared; record without limits, or without --charges");
         IReadOnlyList<OrderedEvent> order = ChargeOrder.Of(trace, out string? wrong, stop);
         StockSize kernel = StockSize.Of(StockSize.ReleaseOf(trace.Header.Kernel));
         string own = kernel.Groups > 1 ? SevenSlotStock<Batch64>.Name : kernel.Batch == 32 ? SingleSlotStock<Batch32>.Name : SingleSlotStock<Batch64>.Name;
@@ -64,7 +73,10 @@ internal static unsafe class ChargeReplay
         private readonly Dictionary<nint, long> inUse = []; // pages charged and in no stock, by group
         private readonly long[] numbers; // calls of each CPU so far
         private long calls, compared, counted, different;
+        private readonly Dictionary<long, TraceKind> ended = []; // groups that went offline, or are freed
+        private readonly Dictionary<long, long> parents = [];
         private int offline, released;
+        private long inherited;
         private string? first;
 
         public Driver(TraceFile trace, PortCore<TC> core)
@@ -75,6 +87,7 @@ internal static unsafe class ChargeReplay
                 Memcg* memcg = MemcgLife.Create<TC>(core.Cpu(0), e.Object == 0 ? core.Accounting.Root : (Memcg*)groups[e.Object]);
                 if (memcg == null) Bug.Fail("replay: the table of groups is full");
                 groups[e.Group] = (nint)memcg;
+                parents[e.Group] = e.Object;
             }
             const int Before = 1 << 30; // of a group that was charged before the recording began: driven, and not compared
             foreach (long group in groups.Keys.Except(trace.Events.Where(e => e.Second > 0 && (e.Calls || e.Counts)).Select(e => e.Group))) Charge((Memcg*)groups[group], Before);
@@ -101,18 +114,17 @@ internal static unsafe class ChargeReplay
         }
 
         public ChargeResult Result =>
-            new(TStock.Name, calls, compared, counted, (offline, released), different, first, groups.ToDictionary(g => g.Key, g => Usage((Memcg*)g.Value)));
+            new(TStock.Name, calls, compared, counted, (offline, released), inherited, different, first, groups.ToDictionary(g => g.Key, g => Usage((Memcg*)g.Value)));
 
         public void Take(in OrderedEvent step)
         {
             TraceEvent e = trace.Events[step.Event];
             if (e.Counts) return;
             var memcg = (Memcg*)groups[e.Group];
-            if (e.Kind == TraceKind.Offline) offline++;
-            if (e.Kind == TraceKind.Released) Release(e, memcg);
+            if (e.Kind is TraceKind.Offline or TraceKind.Released) End(e, memcg);
             if (!e.Calls) return;
             calls++;
-            string? wrong = null;
+            string? wrong = ended.GetValueOrDefault(e.Group) == TraceKind.Released ? "the group was freed before" : null;
             if (e.Second > 0 && step.Still)
             {
                 compared++;
@@ -122,17 +134,37 @@ internal static unsafe class ChargeReplay
             wrong = Drive(core.Cpu(e.Cpu), memcg, e) ?? wrong;
             wrong ??= Inside((e.Cpu, numbers[e.Cpu]), e);
             numbers[e.Cpu]++;
-            if (wrong is null || different++ != 0) return;
-            first = $"event {step.Event} ({e.Kind} of {e.Amount} page(s) in group {e.Group} on CPU {e.Cpu}): {wrong}";
+            Differ(wrong is null ? null : $"event {step.Event} ({e.Kind} of {e.Amount} page(s) in group {e.Group} on CPU {e.Cpu}): {wrong}");
         }
 
-        /// <summary>A stock that remembers a group refers to it: at its release none may (6.12: css_get in refill_stock).</summary>
-        private void Release(in TraceEvent e, Memcg* memcg)
+        private void Differ(string? wrong)
         {
+            if (wrong is not null && different++ == 0) first = wrong;
+        }
+
+        /// <summary>
+        /// Offline after its children, free after offline and its children, each once. A stock that remembers a group refers to it: when the kernel frees it none may
+        /// (6.12: css_get in refill_stock), and no call names it any more. Pages still charged then are kernel memory, which holds an obj_cgroup
+        /// and not the group: the parent inherited it.
+        /// </summary>
+        private void End(in TraceEvent e, Memcg* memcg)
+        {
+            (TraceKind now, long of) = (e.Kind, e.Group);
+            TraceKind due = now == TraceKind.Offline ? default : TraceKind.Offline;
+            string was = ended.TryGetValue(of, out TraceKind before) ? before.ToString() : "not offline";
+            if (before != due) Differ($"group {of} is {now} on CPU {e.Cpu}, and was {was} before");
+            foreach (long child in parents.Where(p => p.Value == of).Select(p => p.Key))
+                if (ended.GetValueOrDefault(child) < now) Differ($"group {of} is {now} on CPU {e.Cpu} before its child {child}");
+            ended[of] = now;
+            if (now == TraceKind.Offline)
+            {
+                offline++;
+                return;
+            }
             released++;
+            inherited += inUse.GetValueOrDefault((nint)memcg);
             for (int cpu = 0; cpu < core.Cpus.Count; cpu++)
-                if (TStock.Remembers(core.Cpu(cpu).Area, memcg) && different++ == 0)
-                    first = $"group {e.Group} is released on CPU {e.Cpu}, and the port's stock of CPU {cpu} holds it";
+                if (TStock.Remembers(core.Cpu(cpu).Area, memcg)) Differ($"group {of} is released on CPU {e.Cpu}, and the port's stock of CPU {cpu} holds it");
         }
 
         private string? Inside((int, long) call, in TraceEvent e)

@@ -66,6 +66,8 @@ internal sealed class RecordCommand(CommandContext context)
             $"record: {path}: {file.Events.Count} events of {raw.Count}, {new FileInfo(path).Length} bytes, {checkpoints.Count} checkpoints, "
             + $"without owner {100 * h.Ownerless:0.00} %, lost {h.Lost}; the command ended with {process.ExitCode}"));
         if (h.Ownerless > ReplayReport.MostUnattributed) context.Error.WriteLine("record: more than 5 % of the events have no owner: no checkpoint of this recording can hold");
+        if (ChargeReplay.Refused(file.Events) is > 0 and var refused)
+            context.Error.WriteLine($"record --charges: a limit refused {refused} charge(s): a replay of this recording is refused");
         if (h.Lost > 0) context.Error.WriteLine("record: events were lost: a replay of this recording is refused");
         if (context.Environment.Stop.IsCancellationRequested) return context.Environment.StopCode();
         return process.ExitCode == 0 ? ExitCode.Done : ExitCode.Failed;

@@ -42,8 +42,9 @@ internal sealed class ReplayCommand(CommandContext context)
     {
         IReadOnlyList<ChargeResult> all = ChargeReplay.Run(trace, context.Environment.Stop);
         ChargeResult own = all[0];
+        string inherited = own.Inherited > 0 ? $" with {own.Inherited} page(s) of kernel memory left to the parent" : "";
         context.Out.WriteLine($"{own.Stock}, the recorded kernel's: {own.Calls} calls, {own.Compared} counters and {own.Counted} calls of the counter compared, "
-            + $"{own.Groups.Offline} group(s) offline, {own.Groups.Released} released, {own.Different} differ{(own.First is { } first ? $"; first: {first}" : "")}");
+            + $"{own.Groups.Offline} group(s) offline, {own.Groups.Released} released{inherited}, {own.Different} differ{(own.First is { } first ? $"; first: {first}" : "")}");
         foreach (ChargeResult other in all.Skip(1)) context.Out.WriteLine($"{other.Stock}, of another era: {other.Different} of {other.Calls} calls differ");
         return own.Different == 0 ? ExitCode.Done : ExitCode.Slower;
     }

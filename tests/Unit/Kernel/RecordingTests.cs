@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using MemcgNative.Accounting;
 using MemcgNative.Bench;
+using MemcgNative.Native;
 using Xunit;
 
 namespace MemcgNative.Tests.Unit;
@@ -14,7 +15,7 @@ public sealed class RecordingTests
 
     private static IEnumerable<string> Names => Directory.GetFiles(Folder, "*.mtrace").Select(f => Path.GetFileName(f));
 
-    public static TheoryData<string> Pages => [.. Names.Where(n => !n.Contains("charges", StringComparison.Ordinal))];
+    public static TheoryData<string> Pages => [.. Names.Where(n => !n.Contains("charges", StringComparison.Ordinal) && !n.Contains("refused", StringComparison.Ordinal))];
 
     public static TheoryData<string> Charges => [.. Names.Where(n => n.Contains("charges", StringComparison.Ordinal))];
 
@@ -94,6 +95,51 @@ public sealed class RecordingTests
         var events = trace.Events.ToList();
         events.RemoveAt(events.FindLastIndex(e => e.Kind == TraceKind.CounterCharge && e.Second > 0));
         Assert.NotEqual(0, ChargeReplay.Run(trace with { Events = events }, TestContext.Current.CancellationToken)[0].Different);
+    }
+
+    /// <summary>Of the nine groups that end: freed without its offline, twice, before a child, charged afterwards.</summary>
+    [Theory]
+    [InlineData("no offline", "was not offline before")]
+    [InlineData("freed twice", "was Released before")]
+    [InlineData("child of another", "before its child")]
+    [InlineData("charged after", "the group was freed before")]
+    public void The_end_of_a_group_out_of_order_is_caught(string planted, string said)
+    {
+        TraceFile trace = Read("guest-groups-charges.mtrace");
+        var events = trace.Events.ToList();
+        int freed = events.FindIndex(e => e.Kind == TraceKind.Released);
+        long group = events[freed].Group, alive = events.Last(e => e.Kind == TraceKind.Released).Group;
+        int offline = events.FindIndex(e => e.Kind == TraceKind.Offline && e.Group == group);
+        int created = events.FindIndex(e => e.Kind == TraceKind.Group && e.Group == alive);
+        int own = events.FindIndex(e => e.Kind == TraceKind.Group && e.Group == group);
+        int charged = events.FindIndex(e => e.Kind == TraceKind.TryCharge && e.Group == group && e.Second > 0);
+        switch (planted)
+        {
+            case "no offline":
+                events.RemoveAt(offline);
+                break;
+            case "freed twice":
+                events.Insert(freed, events[freed]);
+                break;
+            case "child of another":
+                (events[Math.Min(own, created)], events[Math.Max(own, created)]) = (events[own], events[created] with { Object = group });
+                break;
+            default:
+                events.Insert(freed + 1, events[charged] with { Cpu = events[freed].Cpu, TimeNs = events[freed].TimeNs, Second = 0, Kind = TraceKind.Refill, Amount = 0 });
+                break;
+        }
+        ChargeResult result = ChargeReplay.Run(trace with { Events = events }, TestContext.Current.CancellationToken)[0];
+        Assert.NotEqual(0, result.Different);
+        if (planted != "charged after") Assert.Contains(said, result.First, StringComparison.Ordinal);
+    }
+
+    /// <summary>dd into ramfs in a group of 3 MiB: the counter is asked for a batch, then for what is needed, then again after reclaim.</summary>
+    [Fact]
+    public void A_recording_in_which_a_limit_refused_a_charge_is_refused()
+    {
+        TraceFile trace = Read("guest-limit.refused.mtrace");
+        UsageException refused = Assert.Throws<UsageException>(() => ChargeReplay.Run(trace, TestContext.Current.CancellationToken));
+        Assert.Contains("in 110 call(s) of this recording a limit refused the charge", refused.Message, StringComparison.Ordinal);
     }
 
     /// <summary>CPU 0 came first and read its counter last: only the recorded values say so.</summary>
