@@ -71,7 +71,7 @@ internal sealed class KernelProbe : IDisposable
     {
         string procs = Path.Combine(cgroups.Mount, "cgroup.procs");
         if (!cgroups.ShowsRoot)
-            throw new UsageException($"kernel probe --root: {cgroups.Mount} is the root of a namespace, not of the hierarchy; run it outside of the container", ofThisMachine: true);
+            throw new UsageException($"kernel probe --root: {cgroups.Mount} is the root of a namespace, not of the hierarchy; run it outside of it", ofThisMachine: true);
         KernelTask[] tasks = places["root"] = [.. cpus.Select(KernelTask.Start)];
         try
         {
