@@ -98,7 +98,8 @@ internal static partial class Matrix
             "AtFinalPut" => Residents<TCounter, TPageCgroup, TLru, AtFinalPut, TResult>(model, user),
             "AtUnmap27" => Residents<TCounter, TPageCgroup, TLru, AtUnmap<Early2627>, TResult>(model, user),
             "AtUnmap29" => Residents<TCounter, TPageCgroup, TLru, AtUnmap<Early2629>, TResult>(model, user),
-            "AtUnmap32" => Residents<TCounter, TPageCgroup, TLru, AtUnmap<Early32>, TResult>(model, user),
+            "AtUnmap33" => Residents<TCounter, TPageCgroup, TLru, AtUnmap<Early33>, TResult>(model, user),
+            "AtUnmap36" => Residents<TCounter, TPageCgroup, TLru, AtUnmap<Early36>, TResult>(model, user),
             var other => throw Unbound(Axis.Uncharge, other),
         };
 

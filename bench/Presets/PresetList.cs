@@ -21,8 +21,8 @@ internal static class PresetList
             "8 CPUs, x86-64; one pinned faulter per CPU in one child group, 60 s",
         [
             new("before", "18 444 157 faults, 69.96 cache misses/fault", null, "exit-storm", "2.6.29"),
-            new("coalesced uncharge", "27 133 719 faults, 47.16", 27_133_719.0 / 18_444_157, "exit-storm", "2.6.29,uncharge=AtUnmap32"),
-            new("+ per-CPU stock of 64 pages", "34 224 709 faults, 34.69", 34_224_709.0 / 18_444_157, "exit-storm", "2.6.29,stock=SingleSlot64,uncharge=AtUnmap32"),
+            new("coalesced uncharge", "27 133 719 faults, 47.16", 27_133_719.0 / 18_444_157, "exit-storm", "2.6.29,uncharge=AtUnmap33"),
+            new("+ per-CPU stock of 64 pages", "34 224 709 faults, 34.69", 34_224_709.0 / 18_444_157, "exit-storm", "2.6.29,stock=SingleSlot64,uncharge=AtUnmap33"),
             new("root group", "36 659 599 faults, 31.58", 36_659_599.0 / 18_444_157, "exit-storm-root", "2.6.29"),
         ], "memcg not configured: 40 156 968 faults, 27.67"),
         new("2014-page-counter", "Johannes Weiner, 2014-11-05, mm: memcontrol: lockless page counters (3e32cb2e0a12)", "4 sockets, 144 threads; page faults in 288 groups",

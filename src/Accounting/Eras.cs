@@ -139,7 +139,8 @@ public static class Eras
         new(Axis.Uncharge, "AtFinalPut", "after the last reference is gone, gathered per owner (3.17)"),
         new(Axis.Uncharge, "AtUnmap27", "at unmap and cache removal (2.6.27)"),
         new(Axis.Uncharge, "AtUnmap29", "the same with memory+swap (2.6.29)"),
-        new(Axis.Uncharge, "AtUnmap32", "the same in batches (3.2 to 3.16)"),
+        new(Axis.Uncharge, "AtUnmap33", "the same in batches; a migrating page is marked, and its copy charged as well (2.6.35 to 3.5)"),
+        new(Axis.Uncharge, "AtUnmap36", "the same, the copy without a second charge (3.6 to 3.16)"),
         new(Axis.Residents, "ForceEmpty", "uncharged by force, then nobody's (2.6.27)"),
         new(Axis.Residents, "MoveToParent", "become the parent's at offline (2.6.29 to 3.18)"),
         new(Axis.Residents, "PinPerPage", "a css reference per counted page (3.19)"),
@@ -187,11 +188,11 @@ public static class Eras
         new("2.6.29", "KAMEZAWA Hiroyuki", "2009-03", "memcg: mem+swap controller; synchronized LRU; allocate all page_cgroup at boot", "released",
             ["ResCounter56", "None", "FlagArray40", "TwinListsSync", "ticket", "AtUnmap29", "MoveToParent", "None"]),
         new("3.3", "Johannes Weiner", "2012-03", "mm: make per-memcg LRU lists exclusive", "released",
-            ["ResCounter56", "SingleSlot32", "FlagArray16", "ZoneLruLock", "ticket", "AtUnmap32", "MoveToParent", "None"]),
+            ["ResCounter56", "SingleSlot32", "FlagArray16", "ZoneLruLock", "ticket", "AtUnmap33", "MoveToParent", "None"]),
         new("3.14", "Glauber Costa, Vladimir Davydov", "2014-03", "kmem accounting with a cache per group", "released",
-            ["ResCounter56", "SingleSlot32", "FlagArray16", "ZoneLruLock", "ticket", "AtUnmap32", "MoveToParent", "PerCachePin"]),
+            ["ResCounter56", "SingleSlot32", "FlagArray16", "ZoneLruLock", "ticket", "AtUnmap36", "MoveToParent", "PerCachePin"]),
         new("rfc-2014-kmemcg", "Vladimir Davydov", "2014-02-26", "kmemcg reparenting", "not merged; parts in 3.16, the idea again in 5.3",
-            ["ResCounter56", "SingleSlot32", "FlagArray16", "ZoneLruLock", "ticket", "AtUnmap32", "MoveToParent", "ReparentCaches"]),
+            ["ResCounter56", "SingleSlot32", "FlagArray16", "ZoneLruLock", "ticket", "AtUnmap36", "MoveToParent", "ReparentCaches"]),
         new("rfc-2014-uncharge", "Johannes Weiner", "2014-04-30", "mm: memcontrol: rewrite uncharge API", "merged in 3.17 with all bits cleared at migration",
             ["ResCounter56", "SingleSlot32", "PlainFlagArrayMail", "ZoneLruLock", "ticket", "AtFinalPut", "MoveToParent", "None"]),
         new("3.17", "Johannes Weiner", "2014-10", "mm: memcontrol: rewrite uncharge API", "released",
@@ -239,8 +240,8 @@ public static class Eras
                 + $"while others use it; {pc} does not have them. Choose uncharge=AtFinalPut",
             _ when early && made && lru != "TwinListsAsync" => $"uncharge={uncharge} with lru={lru} needs a page_cgroup that keeps the owner of an uncharged page on its list, "
                 + $"because it is taken off later; {pc} does not. Choose page_cgroup=FlagArray16 or lru=TwinListsAsync",
-            _ when uncharge == "AtUnmap32" && made => $"uncharge={uncharge} needs page_cgroup=FlagArray16 or FlagArray40, because a page is marked while it migrates; "
-                + $"{pc} has no place for the mark. Choose uncharge=AtUnmap29",
+            _ when made && uncharge is ("AtUnmap33" or "AtUnmap36") => $"uncharge={uncharge} needs page_cgroup=FlagArray16 or FlagArray40, because a page is marked "
+                + $"while it migrates; {pc} has no place for the mark. Choose uncharge=AtUnmap29",
             _ when made && kmem != "None" => $"kmem={kmem} needs a page_cgroup that leaves the words of kernel pages alone, because kmem keeps their owners there; {pc} keeps "
                 + "its object in every page's word, and no kernel had both. Choose kmem=None",
             _ when early && array && residents == "PinPerPage" => $"uncharge={uncharge} needs residents=MoveToParent or ForceEmpty, because an uncharged page stays "

@@ -28,8 +28,10 @@ public interface IEarlyForm
     static abstract string Name { get; }
     /// <summary>An unmapped page in the swap cache stays charged until it leaves (2.6.29), so that the memsw part can follow the entry.</summary>
     static abstract bool DefersSwapCache { get; }
-    /// <summary>The copy is charged in full beside the original (up to 3.1); else it is committed without touching the counters, and the original is marked.</summary>
+    /// <summary>The copy is charged in full beside the original (up to 3.5); else it is committed without touching the counters.</summary>
     static abstract bool MigrationCharges { get; }
+    /// <summary>An anonymous original is marked, and stays charged while nobody maps it (2.6.35).</summary>
+    static abstract bool MigrationMarks { get; }
     /// <summary>Uncharges of one group between begin and end are subtracted in one go (2.6.33).</summary>
     static abstract bool Batches { get; }
     /// <summary>See <see cref="IUnchargeDesign.CountsPageState"/>.</summary>
@@ -46,6 +48,8 @@ public readonly struct Early2627 : IEarlyForm
     /// <inheritdoc/>
     public static bool MigrationCharges => true;
     /// <inheritdoc/>
+    public static bool MigrationMarks => false;
+    /// <inheritdoc/>
     public static bool Batches => false;
     /// <inheritdoc/>
     public static bool CountsPageState => false;
@@ -61,23 +65,41 @@ public readonly struct Early2629 : IEarlyForm
     /// <inheritdoc/>
     public static bool MigrationCharges => true;
     /// <inheritdoc/>
+    public static bool MigrationMarks => false;
+    /// <inheritdoc/>
     public static bool Batches => false;
     /// <inheritdoc/>
     public static bool CountsPageState => false;
 }
 
-/// <summary>
-/// 3.2 to 3.16: task batch, migration without a second charge. Linux 2.6.35 to 3.5 marked the page and charged the copy in full as well; 0030f535a5cf (3.6)
-/// left the second charge out. There is no form in between here: era 3.3 migrates as 3.6 does.
-/// </summary>
-public readonly struct Early32 : IEarlyForm
+/// <summary>2.6.35 to 3.5: task batch; a page that migrates is marked, and its copy charged as well, so a group at its limit has to make room first (C1).</summary>
+public readonly struct Early33 : IEarlyForm
 {
     /// <inheritdoc/>
-    public static string Name => "3.2";
+    public static string Name => "3.3";
+    /// <inheritdoc/>
+    public static bool DefersSwapCache => true;
+    /// <inheritdoc/>
+    public static bool MigrationCharges => true;
+    /// <inheritdoc/>
+    public static bool MigrationMarks => true;
+    /// <inheritdoc/>
+    public static bool Batches => true;
+    /// <inheritdoc/>
+    public static bool CountsPageState => true;
+}
+
+/// <summary>3.6 to 3.16: the same without the second charge. Linux: 0030f535a5cf.</summary>
+public readonly struct Early36 : IEarlyForm
+{
+    /// <inheritdoc/>
+    public static string Name => "3.6";
     /// <inheritdoc/>
     public static bool DefersSwapCache => true;
     /// <inheritdoc/>
     public static bool MigrationCharges => false;
+    /// <inheritdoc/>
+    public static bool MigrationMarks => true;
     /// <inheritdoc/>
     public static bool Batches => true;
     /// <inheritdoc/>
@@ -142,32 +164,37 @@ public readonly unsafe struct AtUnmap<TForm> : IUnchargeDesign where TForm : str
     {
         bool anon = PageMapping.IsAnon(old);
         if (TForm.MigrationCharges) return TryChargeCopy<TC>(cpu, old, page, anon);
-        Memcg* owner;
-        if (anon)
-        {
-            if (!TC.TryMarkMigrating(cpu, old, out owner)) return true; // unmapped meanwhile: nobody pays for the copy either
-        }
-        else
-        {
-            owner = TC.OwnerOf(cpu, old, out bool used); // stable: the page lock keeps the page in its file, isolation keeps movers away (C10)
-            if (!used) return true;
-        }
-        CommitCopy<TC>(cpu, page, owner, anon); // the charge of old, which nobody takes now, keeps the group
-        return true;
+        if (Pays<TC>(cpu, old, anon, out Memcg* owner)) CommitCopy<TC>(cpu, page, owner, anon); // the charge of old, which nobody takes now, keeps the group
+        return true; // unmapped meanwhile: nobody pays for the copy either
     }
 
-    /// <summary>Nothing keeps the charge of old, and with it the group, while an unmap may come: a reference does until the copy has a charge.</summary>
+    /// <summary>Whose charge old carries. The mark is set in the same section; where there is none, an unmap may take the charge at once.</summary>
+    private static bool Pays<TC>(in ThisCpu cpu, Page* old, bool anon, out Memcg* owner) where TC : struct, IMemoryController
+    {
+        if (TForm.MigrationMarks && anon) return TC.TryMarkMigrating(cpu, old, out owner);
+        owner = TC.OwnerOf(cpu, old, out bool used); // file: stable, the page lock keeps the page in its file, isolation keeps movers away (C10)
+        return used;
+    }
+
+    /// <summary>Charging may wait, and without a mark nothing keeps the charge of old, and with it the group: a reference does until the copy has a charge.</summary>
     private static bool TryChargeCopy<TC>(in ThisCpu cpu, Page* old, Page* page, bool anon) where TC : struct, IMemoryController
     {
         Rcu.ReadLock(cpu);
-        Memcg* owner = TC.OwnerOf(cpu, old, out bool used);
+        bool used = Pays<TC>(cpu, old, anon, out Memcg* owner);
         bool held = used && Css.TryGet(cpu, &owner->Css); // put below; refused: the group is being emptied for the last time
         Rcu.ReadUnlock(cpu);
-        if (!held) return !used;
-        bool charged = Charging.TryCharge<TC>(cpu, owner, 1, Gfp.Kernel);
+        bool charged = held && Charging.TryCharge<TC>(cpu, owner, 1, Gfp.Kernel);
         if (charged) CommitCopy<TC>(cpu, page, owner, anon);
-        Css.Put(cpu, &owner->Css);
-        return charged;
+        else if (used && anon && TForm.MigrationMarks) EndMark<TC>(cpu, old, old);
+        if (held) Css.Put(cpu, &owner->Css);
+        return charged || !used;
+    }
+
+    /// <summary>What stays in use may have been zapped for the last time while the mark kept it charged.</summary>
+    private static void EndMark<TC>(in ThisCpu cpu, Page* old, Page* used) where TC : struct, IMemoryController
+    {
+        if (TForm.MigrationMarks) TC.ClearMigrating(cpu, old);
+        if (AtomicInt.Load(&used->MapCount) == 0) OnUnmap<TC>(cpu, used);
     }
 
     private static void CommitCopy<TC>(in ThisCpu cpu, Page* page, Memcg* owner, bool anon) where TC : struct, IMemoryController
@@ -186,9 +213,7 @@ public readonly unsafe struct AtUnmap<TForm> : IUnchargeDesign where TForm : str
             charge = new ClearedCharge(TForm.MigrationCharges ? charge.Memory : 0, TForm.MigrationCharges ? charge.Memsw : 0, 1, anon ? 1 : 0);
             GiveBack<TC>(cpu, owner, charge);
         }
-        if (!anon) return;
-        if (!TForm.MigrationCharges) TC.ClearMigrating(cpu, old);
-        if (AtomicInt.Load(&used->MapCount) == 0) OnUnmap<TC>(cpu, used); // zapped while it moved, when the mark kept it charged
+        if (anon) EndMark<TC>(cpu, old, used); // up to 3.5 Linux cleared the mark before it uncharged the unused page; the look at the survivor comes after both
     }
 
     /// <inheritdoc/>

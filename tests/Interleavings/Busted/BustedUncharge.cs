@@ -220,6 +220,8 @@ internal unsafe interface IUnmapDefect
         AtUnmap<TForm>.OnSwapCacheDeleted<TC>(cpu, page, entry, swapOut);
     static virtual bool OnMigratePrepare<TC, TForm>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController where TForm : struct, IEarlyForm =>
         AtUnmap<TForm>.OnMigratePrepare<TC>(cpu, old, page);
+    static virtual void OnMigrateEnd<TC, TForm>(in ThisCpu cpu, Page* old, Page* page, bool ok) where TC : struct, IMemoryController where TForm : struct, IEarlyForm =>
+        AtUnmap<TForm>.OnMigrateEnd<TC>(cpu, old, page, ok);
 }
 
 /// <summary>C2: which way a page leaves the swap cache is guessed from whether it is mapped: what nobody maps is taken for unused.</summary>
@@ -242,6 +244,20 @@ internal readonly unsafe struct LooksThenMarks : IUnmapDefect
     }
 }
 
+/// <summary>C1: the copy is charged and the old page is not marked, as up to 2.6.34.</summary>
+internal readonly unsafe struct ChargesWithoutMark : IUnmapDefect
+{
+    public static bool OnMigratePrepare<TC, TForm>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController where TForm : struct, IEarlyForm =>
+        AtUnmap<Early2629>.OnMigratePrepare<TC>(cpu, old, page);
+}
+
+/// <summary>C1: the copy is charged at the start, as up to 3.5, and at the end the unused page gives nothing back, as since 3.6.</summary>
+internal readonly unsafe struct KeepsSecondCharge : IUnmapDefect
+{
+    public static void OnMigrateEnd<TC, TForm>(in ThisCpu cpu, Page* old, Page* page, bool ok) where TC : struct, IMemoryController where TForm : struct, IEarlyForm =>
+        AtUnmap<Early36>.OnMigrateEnd<TC>(cpu, old, page, ok);
+}
+
 internal readonly unsafe struct BustedAtUnmap<TForm, TDefect> : IUnchargeDesign where TForm : struct, IEarlyForm where TDefect : struct, IUnmapDefect
 {
     public static string Name => "busted " + AtUnmap<TForm>.Name;
@@ -256,7 +272,7 @@ internal readonly unsafe struct BustedAtUnmap<TForm, TDefect> : IUnchargeDesign 
     public static void OnSwapOut<TC>(in ThisCpu cpu, Page* page, SwapEntry entry) where TC : struct, IMemoryController { }
     public static bool OnMigratePrepare<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => TDefect.OnMigratePrepare<TC, TForm>(cpu, old, page);
     public static void OnMigrateEnd<TC>(in ThisCpu cpu, Page* old, Page* page, bool ok) where TC : struct, IMemoryController =>
-        AtUnmap<TForm>.OnMigrateEnd<TC>(cpu, old, page, ok);
+        TDefect.OnMigrateEnd<TC, TForm>(cpu, old, page, ok);
     public static void OnMigrated<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController { }
     public static void OnReplaced<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController => AtUnmap<TForm>.OnReplaced<TC>(cpu, old, page);
     public static void OnBatchBegin(in ThisCpu cpu) => AtUnmap<TForm>.OnBatchBegin(cpu);

@@ -15,8 +15,11 @@ using WordRecordsNobody = Controller<Counter, OwnerWord, ZoneLock, BustedAtFinal
 using Plain = Controller<Counter, PlainFlagArray<Plain317>, ZoneLock, AtFinalPut, MoveToParent, NoKmem>;
 using Mailed = Controller<Counter, PlainFlagArray<PlainAsMailed>, ZoneLock, AtFinalPut, MoveToParent, NoKmem>;
 using Keeps = Controller<Counter, PlainFlagArray<KeepsCharge>, ZoneLock, AtFinalPut, MoveToParent, NoKmem>;
-using Early32 = Controller<Counter, Array16, ZoneLock, AtUnmap<MemcgNative.Accounting.Early32>, MoveToParent, NoKmem>;
-using Early32Looks = Controller<Counter, Array16, ZoneLock, BustedAtUnmap<MemcgNative.Accounting.Early32, LooksThenMarks>, MoveToParent, NoKmem>;
+using Early36 = Controller<Counter, Array16, ZoneLock, AtUnmap<MemcgNative.Accounting.Early36>, MoveToParent, NoKmem>;
+using Early36Looks = Controller<Counter, Array16, ZoneLock, BustedAtUnmap<MemcgNative.Accounting.Early36, LooksThenMarks>, MoveToParent, NoKmem>;
+using Early33 = Controller<Counter, Array16, ZoneLock, AtUnmap<MemcgNative.Accounting.Early33>, MoveToParent, NoKmem>;
+using Early33Unmarked = Controller<Counter, Array16, ZoneLock, BustedAtUnmap<MemcgNative.Accounting.Early33, ChargesWithoutMark>, MoveToParent, NoKmem>;
+using Early33Keeps = Controller<Counter, Array16, ZoneLock, BustedAtUnmap<MemcgNative.Accounting.Early33, KeepsSecondCharge>, MoveToParent, NoKmem>;
 using Early29 = Controller<Counter, Array16, ZoneLock, AtUnmap<Early2629>, MoveToParent, NoKmem>;
 using Early29Guesses = Controller<Counter, Array16, ZoneLock, BustedAtUnmap<Early2629, GuessesByMapCount>, MoveToParent, NoKmem>;
 using Early27 = Controller<Counter, Array16, ZoneLock, AtUnmap<Early2627>, MoveToParent, NoKmem>;
@@ -32,31 +35,36 @@ internal static class UnchargeCases
     public static IReadOnlyList<Case> All { get; } =
     [
         Shipped<Twin29, SwapInAgainstIsolate<CommitsLrucare>>("A14", "FlagArray40,TwinListsSync,AtUnmap29", "1c1i"),
-        Shipped<Early32, SwapInAgainstIsolate<CommitsLrucare>>("A14", "FlagArray16,ZoneLruLock,AtUnmap32", "1c1i"),
+        Shipped<Early36, SwapInAgainstIsolate<CommitsLrucare>>("A14", "FlagArray16,ZoneLruLock,AtUnmap36", "1c1i"),
         Busted<Twin29, SwapInAgainstIsolate<CommitsInPlace>>("A14", "busted-commit-in-place,TwinListsSync", "1c1i"),
-        Busted<Early32, SwapInAgainstIsolate<CommitsInPlace>>("A14", "busted-commit-in-place,ZoneLruLock", "1c1i"),
-        Shipped<Early32, MapAgainstUnmap<CountsByMapCount, N1>>("A16", "FlagArray16,AtUnmap32", "1u1m"),
+        Busted<Early36, SwapInAgainstIsolate<CommitsInPlace>>("A14", "busted-commit-in-place,ZoneLruLock", "1c1i"),
+        Shipped<Early36, MapAgainstUnmap<CountsByMapCount, N1>>("A16", "FlagArray16,AtUnmap36", "1u1m"),
         Shipped<Word, MapAgainstUnmap<CountsByMapCount, N2>>("A16", "OwnerWord,AtFinalPut", "1u2m"),
         Busted<Word, MapAgainstUnmap<FlagBesideCounter, N1>>("A16", "busted-flag", "1u1m"),
-        Shipped<Early32, MigrateAgainstPut>("C1", "FlagArray16,AtUnmap32", "1m1p"),
+        Shipped<Early36, MigrateAgainstPut>("C1", "FlagArray16,AtUnmap36", "1m1p"),
+        Shipped<Early33, MigrateAgainstPut>("C1", "FlagArray16,AtUnmap33", "1m1p"),
         Shipped<Plain, MigrateAgainstPut>("C1", "PlainFlagArray,AtFinalPut", "1m1p"),
         Shipped<Word, MigrateAgainstPut>("C1", "OwnerWord,AtFinalPut", "1m1p"),
         Busted<Early27, MigrateAgainstPut>("C1", "AtUnmap27", "1m1p", "as 2.6.27 was: the era keeps it"),
-        Shipped<Early32, MigrateAgainstUnmap>("C1", "FlagArray16,AtUnmap32", "1m1u"),
+        Shipped<Early36, MigrateAgainstUnmap>("C1", "FlagArray16,AtUnmap36", "1m1u"),
+        Shipped<Early33, MigrateAgainstUnmap>("C1", "FlagArray16,AtUnmap33", "1m1u"),
         Shipped<Early29, MigrateAgainstUnmap>("C1", "FlagArray16,AtUnmap29", "1m1u"),
         Shipped<Word, MigrateAgainstUnmap>("C1", "OwnerWord,AtFinalPut", "1m1u"),
-        Busted<Early32Looks, MigrateAgainstUnmap>("C1", "busted-look-then-mark", "1m1u").FromLastCpu(),
+        Busted<Early33Unmarked, MigrateAgainstPut>("C1", "busted-charge-without-mark", "1m1p"),
+        Busted<Early33Keeps, MigrateAgainstUnmap>("C1", "busted-keeps-second-charge", "1m1u"),
+        Busted<Early36Looks, MigrateAgainstUnmap>("C1", "busted-look-then-mark", "1m1u").FromLastCpu(),
         Shipped<Early29, ReclaimAgainst<N1>>("C2", "FlagArray16,AtUnmap29", "1z1r"),
         Shipped<Plain, ReclaimAgainst<N1>>("C2", "PlainFlagArray,AtFinalPut", "1z1r"),
         Shipped<Word, ReclaimAgainst<N1>>("C2", "OwnerWord,AtFinalPut", "1z1r"),
         Shipped<Early29, ReclaimAgainst<N0>>("C2", "FlagArray16,AtUnmap29", "1g1r"),
         Shipped<Word, ReclaimAgainst<N0>>("C2", "OwnerWord,AtFinalPut", "1g1r"),
-        Shipped<Early32, MigrateAgainstTouch>("C2", "FlagArray16,AtUnmap32", "1m1t"),
+        Shipped<Early36, MigrateAgainstTouch>("C2", "FlagArray16,AtUnmap36", "1m1t"),
+        Shipped<Early33, MigrateAgainstTouch>("C2", "FlagArray16,AtUnmap33", "1m1t"),
         Shipped<Word, MigrateAgainstTouch>("C2", "OwnerWord,AtFinalPut", "1m1t"),
         Busted<Early29Guesses, ReclaimAgainst<N0>>("C2", "busted-guess-by-mapcount", "1g1r"),
         Shipped<Word, UnchargeInIrq>("C4", "OwnerWord,AtFinalPut", "1 irq"),
         Shipped<Plain, UnchargeInIrq>("C4", "PlainFlagArray,AtFinalPut", "1 irq"),
-        Busted<Early32, UnchargeInIrq>("C4", "AtUnmap32", "1 irq", "the batch of 2.6.33 to 3.16 belongs to the task: never from the irq role"),
+        Busted<Early36, UnchargeInIrq>("C4", "AtUnmap36", "1 irq", "the batch of 2.6.33 to 3.16 belongs to the task: never from the irq role"),
         Shipped<Word, SoftLimitAgainstRotate<UnchargesOutsideListLock>>("C5", "OwnerWord,AtFinalPut", "1t1u + irq"),
         Busted<Word, SoftLimitAgainstRotate<UnchargesUnderListLock>>("C5", "busted-under-the-list-lock", "1t1u + irq").Mutated("SoftLimit.Update#3", MutationOp.DropIrqOff),
         Shipped<Plain, WritebackAgainstMigration<LooksBefore>>("C6", "PlainFlagArray,AtFinalPut", "1w1m"),
@@ -66,7 +74,7 @@ internal static class UnchargeCases
         Shipped<Mailed, MovesChargeAgainstLastPut>("C9", "PlainFlagArrayMail,AtFinalPut", "1m1p"),
         Shipped<Word, MovesChargeAgainstLastPut>("C9", "OwnerWord,AtFinalPut", "1m1p"),
         Busted<Keeps, MovesChargeAgainstLastPut>("C9", "busted-old-keeps-its-charge", "1m1p"),
-        Shipped<Early32, MoveAgainstReplace<TriesPageLock>>("C10", "FlagArray16,AtUnmap32", "1m1r"),
+        Shipped<Early36, MoveAgainstReplace<TriesPageLock>>("C10", "FlagArray16,AtUnmap36", "1m1r"),
         Shipped<Plain, MoveAgainstReplace<TriesPageLock>>("C10", "PlainFlagArray,AtFinalPut", "1m1r"),
         Shipped<Word, MoveAgainstReplace<TriesPageLock>>("C10", "OwnerWord,AtFinalPut", "1m1r"),
         Busted<Plain, MoveAgainstReplace<MovesUnlocked>>("C10", "busted-no-page-lock", "1m1r"),
@@ -74,9 +82,9 @@ internal static class UnchargeCases
         Busted<WordPutsFirst, LastPutAgainstRemove>("C11", "busted-put-before-flush", "1p1d"),
         Shipped<WordPinned, SwapOutAgainstRemove>("C13", "OwnerWord,AtFinalPut,PinPerPage", "1s1d"),
         Busted<WordRecordsNobody, SwapOutAgainstRemove>("C13", "busted-record-nobody", "1s1d"),
-        Shipped<Early32, StatAgainstMove<WaitsForReaders>>("C15", "FlagArray16,AtUnmap32", "1m1s"),
+        Shipped<Early36, StatAgainstMove<WaitsForReaders>>("C15", "FlagArray16,AtUnmap36", "1m1s"),
         Shipped<Word, StatAgainstMove<WaitsForReaders>>("C15", "OwnerWord,AtFinalPut", "1m1s"),
-        Shipped<Early32, StatDuringMove<WaitsForReaders>>("C15", "FlagArray16,AtUnmap32", "1m1s announced"),
+        Shipped<Early36, StatDuringMove<WaitsForReaders>>("C15", "FlagArray16,AtUnmap36", "1m1s announced"),
         Shipped<Word, StatDuringMove<WaitsForReaders>>("C15", "OwnerWord,AtFinalPut", "1m1s announced"),
         Busted<Word, StatAgainstMove<DoesNotWaitForReaders>>("C15", "busted-no-grace-period", "1m1s").FromLastCpu(),
         Busted<Word, StatDuringMove<EndsAtOnce>>("C15", "busted-no-grace-period-after", "1m1s", "as Linux did: mem_cgroup_end_move lowers its mark at once"),
@@ -91,19 +99,19 @@ internal static class UnchargeCases
         Busted<WordClearsAtUnmap, FinalPutAgainstCatch<N1>>("final-put", "busted-clear-at-unmap", "1p1c"),
         Shipped<Word, FinalPutAgainstCatch<N3>>("final-put", "OwnerWord,AtFinalPut", "1p3c", heavy: true),
         Shipped<Word, MapAgainstUnmap<CountsByMapCount, N3>>("A16", "OwnerWord,AtFinalPut", "1u3m"),
-        Shipped<Early32, MapAgainstUnmap<CountsByMapCount, N3>>("A16", "FlagArray16,AtUnmap32", "1u3m"),
+        Shipped<Early36, MapAgainstUnmap<CountsByMapCount, N3>>("A16", "FlagArray16,AtUnmap36", "1u3m"),
         Shipped<Plain, Wide<MovesChargeAgainstLastPut, N4>>("C9", "PlainFlagArray,AtFinalPut", "1m3p"),
         Shipped<Word, Wide<MovesChargeAgainstLastPut, N4>>("C9", "OwnerWord,AtFinalPut", "1m3p"),
         Shipped<Word, Wide<StatDuringMove<WaitsForReaders>, N3>>("C15", "OwnerWord,AtFinalPut", "1m2s announced", heavy: true),
-        Shipped<Early32, EmptyAgainstIsolate>("residents", "MoveToParent,FlagArray16", "1o1i"),
+        Shipped<Early36, EmptyAgainstIsolate>("residents", "MoveToParent,FlagArray16", "1o1i"),
         Shipped<Empty27, EmptyAgainstIsolate>("residents", "ForceEmpty,FlagArray16", "1o1i"),
         Shipped<Early29, TwoSwapIns>("swap-in", "FlagArray16,AtUnmap29", "2f"),
         Shipped<Word, TwoSwapIns>("swap-in", "OwnerWord,AtFinalPut", "2f"),
         Shipped<Word, TwoReads>("file-read", "OwnerWord,AtFinalPut", "2r"),
         Shipped<Word, FaultAgainstTruncate>("file-truncate", "OwnerWord,AtFinalPut", "1f1t"),
-        Shipped<Early32, FaultAgainstTruncate>("file-truncate", "FlagArray16,AtUnmap32", "1f1t"),
+        Shipped<Early36, FaultAgainstTruncate>("file-truncate", "FlagArray16,AtUnmap36", "1f1t"),
         Shipped<Word, Wide<MigrateAgainstPut, N4>>("C1", "OwnerWord,AtFinalPut", "1m3p"),
-        Shipped<Early32, Wide<MigrateAgainstPut, N4>>("C1", "FlagArray16,AtUnmap32", "1m3p"),
+        Shipped<Early36, Wide<MigrateAgainstPut, N4>>("C1", "FlagArray16,AtUnmap36", "1m3p"),
         Shipped<Word, Wide<ReclaimAgainst<N0>, N4>>("C2", "OwnerWord,AtFinalPut", "3g1r", heavy: true),
         Shipped<Early29, Wide<ReclaimAgainst<N0>, N4>>("C2", "FlagArray16,AtUnmap29", "3g1r", heavy: true),
         Shipped<Objects27, Wide<InsertAgainstUnmap<InsertsUnderLock>, N4>>("insert-page", "BitSpinlock,TwinListsAsync,AtUnmap27", "1i3u"),
@@ -111,7 +119,7 @@ internal static class UnchargeCases
         Shipped<Word, Wide<MoveAgainstReplace<TriesPageLock>, N3>>("C10", "OwnerWord,AtFinalPut", "1m2r", heavy: true),
         Shipped<Word, Wide<MigrateAgainstReplace<AcceptsNoOwner>, N3>>("C16", "OwnerWord,AtFinalPut", "1r2m", heavy: true),
         Shipped<Word, Wide<TwoReads, N3>>("file-read", "OwnerWord,AtFinalPut", "3r", heavy: true),
-        Shipped<Early32, Wide<EmptyAgainstIsolate, N3>>("residents", "MoveToParent,FlagArray16", "1o2i", heavy: true),
+        Shipped<Early36, Wide<EmptyAgainstIsolate, N3>>("residents", "MoveToParent,FlagArray16", "1o2i", heavy: true),
         Shipped<Objects27, InsertAgainstUnmap<InsertsUnderLock>>("insert-page", "BitSpinlock,TwinListsAsync,AtUnmap27", "1i1u"),
         Busted<Objects27, InsertAgainstUnmap<ChargesAfterMapping>>("insert-page", "busted-charge-after-mapping", "1i1u"),
     ];

@@ -60,7 +60,7 @@ internal static class TypeList
         Bad("busted.books-destroy", n => new LastPageTorture<Controller<PageCounter<PageCounter40>, OwnerWord,
             Books<SlowToLetGo, OneBook, W3, RcuOnly, Pagevecs>, AtFinalPut, PinPerPage, NoKmem>>("B3", n)),
         Bad("busted.kmem-unpinned", n => new KmemTorture<Controller<ResCounter<ResCounter56, TicketLock>, FlagArray<PageCgroupEntry16, BitLock>, ZoneLruLock<TicketLock>,
-            AtUnmap<Early32>, MoveToParent, PerGroupCaches<PinAsIn314>>>("D14", n)),
+            AtUnmap<Early36>, MoveToParent, PerGroupCaches<PinAsIn314>>>("D14", n)),
         Bad("busted.kmem-keeps-owner", n =>
             new KmemTorture<Controller<PageCounter<PageCounter40>, OwnerWord, ZoneLruLock<TicketLock>, AtFinalPut, PinPerPage, FreesUncharged>>("I15", n)),
     ];

@@ -34,7 +34,7 @@ public sealed unsafe class FilePageTests
 
     [Fact] public void A_truncated_page_gives_everything_back_late() => Truncate<NoStock>();
     [Fact] public void A_truncated_page_gives_everything_back_in_2627() => Truncate<Early27>();
-    [Fact] public void A_truncated_page_gives_everything_back_in_32() => Truncate<Early3>();
+    [Fact] public void A_truncated_page_gives_everything_back_in_36() => Truncate<Early36>();
 
     private static void Truncate<TC>() where TC : struct, IMemoryController
     {
@@ -58,7 +58,7 @@ public sealed unsafe class FilePageTests
     public void A_truncated_page_that_is_held_is_uncharged_at_once_early_and_at_its_last_put_late()
     {
         Held<NoStock>(chargedWhileHeld: 1);
-        Held<Early3>(chargedWhileHeld: 0);
+        Held<Early36>(chargedWhileHeld: 0);
     }
 
     private static void Held<TC>(long chargedWhileHeld) where TC : struct, IMemoryController
@@ -106,7 +106,8 @@ public sealed unsafe class FilePageTests
     [Fact] public void Migration_moves_an_anonymous_page_and_its_charge_late() => MigrateAnon<NoStock>(); // C9
     [Fact] public void Migration_moves_an_anonymous_page_and_its_charge_in_2627() => MigrateAnon<Early27>();
     [Fact] public void Migration_moves_an_anonymous_page_and_its_charge_in_2629() => MigrateAnon<Early29>();
-    [Fact] public void Migration_moves_an_anonymous_page_and_its_charge_in_32() => MigrateAnon<Early3>();
+    [Fact] public void Migration_moves_an_anonymous_page_and_its_charge_in_33() => MigrateAnon<Early33>();
+    [Fact] public void Migration_moves_an_anonymous_page_and_its_charge_in_36() => MigrateAnon<Early36>();
 
     private static void MigrateAnon<TC>() where TC : struct, IMemoryController
     {
@@ -133,7 +134,8 @@ public sealed unsafe class FilePageTests
     [InlineData("late", 1)]
     [InlineData("2.6.27", 0)] // C1: mapped back, in use, and paid by nobody
     [InlineData("2.6.29", 0)]
-    [InlineData("3.2", 1)]
+    [InlineData("3.3", 1)]
+    [InlineData("3.6", 1)]
     public void A_migration_that_fails_maps_the_page_back_and_keeps_the_charge_where_the_design_can(string era, long usage)
     {
         switch (era)
@@ -141,7 +143,8 @@ public sealed unsafe class FilePageTests
             case "late": MigrateFails<NoStock>(usage); break;
             case "2.6.27": MigrateFails<Early27>(usage); break;
             case "2.6.29": MigrateFails<Early29>(usage); break;
-            default: MigrateFails<Early3>(usage); break;
+            case "3.3": MigrateFails<Early33>(usage); break;
+            default: MigrateFails<Early36>(usage); break;
         }
     }
 
@@ -164,9 +167,34 @@ public sealed unsafe class FilePageTests
         box.AssertBalanced();
     }
 
+    [Fact] public void A_migration_in_a_group_at_its_limit_is_charged_twice_and_fails_in_33() => MigrateAtLimit<Early33>(MigrateResult.NoMemory); // C1
+    [Fact] public void A_migration_in_a_group_at_its_limit_needs_no_room_in_36() => MigrateAtLimit<Early36>(MigrateResult.Moved);
+
+    /// <summary>The page that migrates is the group's only one: there is nothing to reclaim. The mark of a refused migration is gone: the last unmap uncharges.</summary>
+    private static void MigrateAtLimit<TC>(MigrateResult expected) where TC : struct, IMemoryController
+    {
+        using AccountingBox<TC> box = Box<TC>();
+        long frames = box.FramesInUse;
+        Memcg* memcg = box.Inhabited();
+        box.FaultAll(0, 1);
+        box.Quiesce();
+        Assert.Equal(1, Usage(box, memcg)); // the stock is drained: its pages would be room
+        Assert.True(TC.TrySetLimit(memcg, CounterKind.Memory, 1));
+        Page* old = Mm.Follow(box.Cpu(), box.Space(), 0);
+        Assert.Equal(expected, Migrate(box, old));
+        Assert.Equal(expected != MigrateResult.Moved, Mm.Lookup(box.Cpu(), box.Space(), 0) == old);
+        Mm.Put<TC>(box.Cpu(), old);
+        Assert.Equal(1, Usage(box, memcg));
+        box.AssertBalanced();
+        box.Unmap(0, 1);
+        Assert.Equal((0, frames), (Usage(box, memcg), box.FramesInUse));
+        box.AssertBalanced();
+    }
+
     [Fact] public void Migration_moves_a_file_page_and_its_mapped_statistic_late() => MigrateFile<NoStock>();
     [Fact] public void Migration_moves_a_file_page_and_its_mapped_statistic_in_2627() => MigrateFile<Early27>();
-    [Fact] public void Migration_moves_a_file_page_and_its_mapped_statistic_in_32() => MigrateFile<Early3>();
+    [Fact] public void Migration_moves_a_file_page_and_its_mapped_statistic_in_33() => MigrateFile<Early33>();
+    [Fact] public void Migration_moves_a_file_page_and_its_mapped_statistic_in_36() => MigrateFile<Early36>();
 
     private static void MigrateFile<TC>() where TC : struct, IMemoryController
     {
@@ -208,9 +236,9 @@ public sealed unsafe class FilePageTests
 
     [Fact] public void A_page_that_replaces_another_takes_its_charge_late() => Replace<NoStock>(fresh: true);
     [Fact] public void A_page_that_replaces_another_is_charged_beside_it_where_the_lru_bit_keeps_the_owner() => Replace<Rechecked>(fresh: true);
-    [Fact] public void A_page_that_replaces_another_takes_its_charge_early() => Replace<Early3>(fresh: true);
+    [Fact] public void A_page_that_replaces_another_takes_its_charge_early() => Replace<Early36>(fresh: true);
     [Fact] public void A_page_that_was_page_cache_before_keeps_one_charge_late() => Replace<NoStock>(fresh: false); // C8
-    [Fact] public void A_page_that_was_page_cache_before_keeps_one_charge_early() => Replace<Early3>(fresh: false);
+    [Fact] public void A_page_that_was_page_cache_before_keeps_one_charge_early() => Replace<Early36>(fresh: false);
 
     private static void Replace<TC>(bool fresh) where TC : struct, IMemoryController
     {
@@ -273,7 +301,7 @@ public sealed unsafe class FilePageTests
     }
 
     [Fact] public void The_pages_of_a_dead_group_become_its_parents_late() => Move<LateMove>();
-    [Fact] public void The_pages_of_a_dead_group_become_its_parents_early() => Move<Early3>();
+    [Fact] public void The_pages_of_a_dead_group_become_its_parents_early() => Move<Early36>();
 
     private static void Move<TC>() where TC : struct, IMemoryController
     {

@@ -50,12 +50,18 @@ global using Early29 = MemcgNative.Accounting.Controller<
     MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry40, MemcgNative.Native.BitLock>,
     MemcgNative.Accounting.TwinLists<MemcgNative.Accounting.Sync, MemcgNative.Native.TicketLock>,
     MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early2629>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
-global using Early3 = MemcgNative.Accounting.Controller<
+global using Early33 = MemcgNative.Accounting.Controller<
     MemcgNative.Accounting.Stocked<MemcgNative.Accounting.ResCounter<MemcgNative.Accounting.ResCounter56, MemcgNative.Native.TicketLock>,
         MemcgNative.Accounting.SingleSlotStock<MemcgNative.Accounting.Batch32>>,
     MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16, MemcgNative.Native.ByteLock>,
     MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TicketLock>,
-    MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early32>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
+    MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early33>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
+global using Early36 = MemcgNative.Accounting.Controller<
+    MemcgNative.Accounting.Stocked<MemcgNative.Accounting.ResCounter<MemcgNative.Accounting.ResCounter56, MemcgNative.Native.TicketLock>,
+        MemcgNative.Accounting.SingleSlotStock<MemcgNative.Accounting.Batch32>>,
+    MemcgNative.Accounting.FlagArray<MemcgNative.Accounting.PageCgroupEntry16, MemcgNative.Native.ByteLock>,
+    MemcgNative.Accounting.ZoneLruLock<MemcgNative.Native.TicketLock>,
+    MemcgNative.Accounting.AtUnmap<MemcgNative.Accounting.Early36>, MemcgNative.Accounting.MoveToParent, MemcgNative.Accounting.NoKmem>;
 global using Mailed = MemcgNative.Accounting.Controller<
     MemcgNative.Accounting.Stocked<MemcgNative.Accounting.ResCounter<MemcgNative.Accounting.ResCounter56, MemcgNative.Native.TicketLock>,
         MemcgNative.Accounting.SingleSlotStock<MemcgNative.Accounting.Batch32>>,

@@ -98,10 +98,10 @@ public sealed unsafe class PageCgroupAuditTests
 
     [Fact]
     public void A_used_entry_without_a_group_is_seen() =>
-        ExpectOfPage<Early3>("is used by nobody", box => AtomicPtr<Memcg>.Store(PageCgroupEntry16.Owner(EntryAt(box, 1)), null));
+        ExpectOfPage<Early36>("is used by nobody", box => AtomicPtr<Memcg>.Store(PageCgroupEntry16.Owner(EntryAt(box, 1)), null));
 
     [Fact]
-    public void A_word_beside_an_array_is_seen() => ExpectOfPage<Early3>("has a word, which no array sets", box => AtomicLong.Store(&PageAt(box, 1)->Memcg, 4096));
+    public void A_word_beside_an_array_is_seen() => ExpectOfPage<Early36>("has a word, which no array sets", box => AtomicLong.Store(&PageAt(box, 1)->Memcg, 4096));
 
     [Fact]
     public void A_memsw_bit_without_a_memory_bit_is_seen() => // C-I9

@@ -134,20 +134,20 @@ public sealed unsafe class PageCgroupTests
     [Fact]
     public void An_array_never_touches_the_word_in_struct_page()
     {
-        using var box = new AccountingBox<Early3>();
+        using var box = new AccountingBox<Early36>();
         Memcg* memcg = box.Inhabited();
         box.FaultAll(0, 4);
         Page* page = PageAt(box, 2);
         Assert.Equal(0, AtomicLong.Load(&page->Memcg));
-        Assert.True(Early3.OwnerOf(box.Cpu(), page, out bool used) == memcg && used);
+        Assert.True(Early36.OwnerOf(box.Cpu(), page, out bool used) == memcg && used);
         Mm.Get(page);
         box.Unmap(0, 4);
-        Assert.True(Early3.OwnerOf(box.Cpu(), page, out used) == memcg && !used, "uncharged, and still named while it is on a list");
-        Assert.True(Early3.LruIsolate(box.Cpu(), page));
-        Early3.LruPutback(box.Cpu(), &page, 1);
-        Assert.True(Early3.OwnerOf(box.Cpu(), page, out _) == null, "back on a list it is the root's");
-        Mm.Put<Early3>(box.Cpu(), page);
-        Mm.Put<Early3>(box.Cpu(), page);
+        Assert.True(Early36.OwnerOf(box.Cpu(), page, out used) == memcg && !used, "uncharged, and still named while it is on a list");
+        Assert.True(Early36.LruIsolate(box.Cpu(), page));
+        Early36.LruPutback(box.Cpu(), &page, 1);
+        Assert.True(Early36.OwnerOf(box.Cpu(), page, out _) == null, "back on a list it is the root's");
+        Mm.Put<Early36>(box.Cpu(), page);
+        Mm.Put<Early36>(box.Cpu(), page);
         box.AssertBalanced();
     }
 
@@ -231,7 +231,7 @@ public sealed unsafe class PageCgroupTests
     [Fact]
     public void A_lock_left_behind_is_seen()
     {
-        using var box = new AccountingBox<Early3>();
+        using var box = new AccountingBox<Early36>();
         box.Inhabited();
         box.FaultAll(0, 1);
         box.AssertBalanced();
@@ -245,11 +245,12 @@ public sealed unsafe class PageCgroupTests
 
     [Theory]
     [InlineData("2.6.27,page_cgroup=LocklessRcuAsPosted", "for the explorer only")]
-    [InlineData("3.19,uncharge=AtUnmap32", "needs a page_cgroup with a lock")]
-    [InlineData("3.17,uncharge=AtUnmap32", "needs a page_cgroup with a lock")]
+    [InlineData("3.19,uncharge=AtUnmap36", "needs a page_cgroup with a lock")]
+    [InlineData("3.17,uncharge=AtUnmap36", "needs a page_cgroup with a lock")]
     [InlineData("2.6.27,lru=ZoneLruLock", "keeps the owner of an uncharged page on its list")]
     [InlineData("2.6.27,lru=TwinListsSync", "needs page_cgroup=FlagArray40")]
-    [InlineData("2.6.27,uncharge=AtUnmap32", "has no place for the mark")]
+    [InlineData("2.6.27,uncharge=AtUnmap33", "has no place for the mark")]
+    [InlineData("2.6.27,uncharge=AtUnmap36", "has no place for the mark")]
     [InlineData("2.6.27,kmem=PerCachePin", "no kernel had both. Choose kmem=None")]
     [InlineData("rfc-2008-lockless,kmem=ObjCgroup", "no kernel had both. Choose kmem=None")]
     [InlineData("3.3,lru=TwinListsAsync", "needs page_cgroup=BitSpinlock or LocklessRcu")]

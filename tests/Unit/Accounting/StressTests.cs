@@ -28,7 +28,7 @@ public sealed unsafe class StressTests
     [Fact] public void The_bit_lock_of_2627_balances_after_random_work() => Run<Early27>(workers: 3);
     [Fact] public void The_lockless_series_balances_after_random_work() => Run<Lockless>(workers: 3);
     [Fact] public void Synchronous_twin_lists_balance_after_random_work_on_two_nodes() => Run<Early29>(workers: 3, nodes: 2);
-    [Fact] public void The_array_of_33_balances_after_random_work() => Run<Early3>(workers: 3);
+    [Fact] public void The_array_of_33_balances_after_random_work() => Run<Early33>(workers: 3);
     [Fact] public void The_plain_flags_of_317_balance_after_random_work_on_two_nodes() => Run<Late317>(workers: 3, nodes: 2);
 
     private static void Run<TC>(int workers, int nodes = 1) where TC : struct, IMemoryController

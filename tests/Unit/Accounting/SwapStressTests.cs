@@ -32,7 +32,8 @@ public sealed unsafe class SwapStressTests
     [Fact] public void Early_uncharge_of_2627_balances() => Run<Early27>(swapAccounting: false);
     [Fact] public void The_lockless_series_balances() => Run<Lockless>(swapAccounting: false);
     [Fact] public void Early_uncharge_of_2629_balances() => Run<Early29>();
-    [Fact] public void Early_uncharge_of_32_balances() => Run<Early3>();
+    [Fact] public void Early_uncharge_of_33_balances() => Run<Early33>();
+    [Fact] public void Early_uncharge_of_36_balances() => Run<Early36>();
 
     [Fact] public void Plain_flags_as_mailed_balance() => Run<Mailed>();
     [Fact] public void Plain_flags_of_317_balance() => Run<Late317>();

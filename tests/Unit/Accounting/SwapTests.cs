@@ -34,7 +34,7 @@ public sealed unsafe class SwapTests
     [Fact] public void Out_and_in_moves_the_charge_as_the_equations_say_when_uncharged_late_and_moved() => OutAndIn<LateMove>();
     [Fact] public void Out_and_in_moves_the_charge_as_the_equations_say_when_charged_at_read() => OutAndIn<Rechecked>();
     [Fact] public void Out_and_in_moves_the_charge_as_the_equations_say_in_2629() => OutAndIn<Early29>();
-    [Fact] public void Out_and_in_moves_the_charge_as_the_equations_say_in_32() => OutAndIn<Early3>();
+    [Fact] public void Out_and_in_moves_the_charge_as_the_equations_say_in_36() => OutAndIn<Early36>();
 
     private static void OutAndIn<TC>() where TC : struct, IMemoryController
     {
@@ -66,7 +66,7 @@ public sealed unsafe class SwapTests
         Column<NoStock>(column);
         Column<LateMove>(column);
         Column<Early29>(column);
-        Column<Early3>(column);
+        Column<Early36>(column);
     }
 
     /// <summary>A: not charged before, stays in the swap cache; B: not charged, leaves it; C, D: the same for a page still charged since before it was unmapped.</summary>
@@ -117,7 +117,7 @@ public sealed unsafe class SwapTests
     }
 
     [Fact] public void A_page_read_ahead_and_never_mapped_is_never_charged_late() => Readahead<NoStock>();
-    [Fact] public void A_page_read_ahead_and_never_mapped_is_never_charged_early() => Readahead<Early3>();
+    [Fact] public void A_page_read_ahead_and_never_mapped_is_never_charged_early() => Readahead<Early36>();
 
     private static void Readahead<TC>() where TC : struct, IMemoryController
     {
@@ -164,7 +164,7 @@ public sealed unsafe class SwapTests
 
     [Fact] public void A_place_shared_by_two_spaces_is_paid_once_until_both_are_gone_at_read() => Shared<Rechecked>();
     [Fact] public void A_place_shared_by_two_spaces_is_paid_once_until_both_are_gone_late() => Shared<NoStock>();
-    [Fact] public void A_place_shared_by_two_spaces_is_paid_once_until_both_are_gone_early() => Shared<Early3>();
+    [Fact] public void A_place_shared_by_two_spaces_is_paid_once_until_both_are_gone_early() => Shared<Early36>();
 
     private static void Shared<TC>() where TC : struct, IMemoryController
     {
@@ -212,7 +212,7 @@ public sealed unsafe class SwapTests
     [Fact]
     public void A_swap_record_keeps_its_dead_group_until_the_entry_is_freed()
     {
-        using AccountingBox<Early3> box = Box<Early3>();
+        using AccountingBox<Early36> box = Box<Early36>();
         Memcg* memcg = box.Inhabited();
         box.FaultAll(0, 1);
         SwapOut(box, memcg);
