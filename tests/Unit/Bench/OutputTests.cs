@@ -92,26 +92,6 @@ public sealed class OutputTests
         Assert.True(ratio.GetProperty("ratio").GetDouble() > 2, "a locked add per level costs more than the stock");
     }
 
-    [Fact]
-    public void A_short_run_gives_one_json_document_with_the_proof_beside_the_numbers()
-    {
-        if (!OperatingSystem.IsLinux()) Assert.Skip("runs on Linux");
-        CliBox.Answer answer = CliBox.Run(CliBox.Split("run fault -q -t 1 -d 60ms -r 3 -w 20ms --depth 2 --private --format json --seed 7"));
-        Assert.Equal((0, ""), (answer.Code, answer.Error));
-        using var json = JsonDocument.Parse(answer.Out);
-        JsonElement root = json.RootElement, point = root.GetProperty("points")[0];
-        Assert.Equal("0x7", root.GetProperty("seed").GetString());
-        Assert.Equal(3, point.GetProperty("throughput_ops_per_s").GetProperty("samples").GetArrayLength());
-        Assert.Equal("as_asked", point.GetProperty("placement").GetProperty("verdict").GetString());
-        Assert.True(point.GetProperty("books").GetProperty("balanced").GetBoolean());
-        Assert.Equal(0, root.GetProperty("runtime").GetProperty("managed_bytes").GetInt64());
-        Assert.Equal(0, root.GetProperty("runtime").GetProperty("collections").GetInt32());
-        Assert.All(point.GetProperty("counters").EnumerateObject(), c =>
-            Assert.True(c.Value.GetProperty("value").ValueKind == JsonValueKind.Null ? c.Value.GetProperty("reason").GetString()!.Length > 5
-                : c.Value.GetProperty("value").GetDouble() >= 0));
-        Assert.DoesNotContain("NaN", answer.Out, StringComparison.Ordinal);
-    }
-
     [Theory]
     [InlineData("stock=None")]
     [InlineData("stock=SingleSlot64,counter=PageCounter192")]
