@@ -59,7 +59,7 @@ internal sealed class Coverage
                 string name = file.Key[src.Length..].Replace('\\', '/');
                 reached.TryAdd(name, []);
                 users.TryAdd(name, []);
-                if (c.Expect == Expect.Exhausted) reached[name].UnionWith(file.Select(s => s.Line)); // what a broken twin does behind its failure is not coverage, nor the same each time
+                if (c.Expect == Expect.Exhausted) reached[name].UnionWith(file.Select(s => s.Line)); // a broken twin, behind its failure, goes on as it happens
                 users[name].Add(c);
             }
         }
