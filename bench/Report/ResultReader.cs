@@ -18,15 +18,18 @@ internal static class ResultReader
 
     /// <summary>A result.</summary>
     /// <exception cref="UsageException">One line: the file, what is wrong with it, where.</exception>
-    public static Result Load(string path)
+    public static Result Load(string path) => Load(path, Json(path), null);
+
+    private static Result Load(string path, string json, JsonNode? parsed)
     {
-        Result? result = Parse(path, Json(path), static j => JsonSerializer.Deserialize(j, ResultJson.Default.Result));
+        Result? result = Parse(path, json, static j => JsonSerializer.Deserialize(j, ResultJson.Default.Result));
         if (result!.Schema?.EndsWith(SchemaMark, StringComparison.Ordinal) != true)
             throw new UsageException($"{path}: its $schema is '{result.Schema}', and this program reads result-1; use the program that wrote it");
-        if (NullIn(Parse(path, Json(path), static j => JsonNode.Parse(j, null, once))) is { } where)
-            throw new UsageException($"{path}: damaged: {where} has an element that is null");
+        if (NullIn(parsed ?? Node(path, json)) is { } where) throw new UsageException($"{path}: damaged: {where} has an element that is null");
         return Checked(path, result);
     }
+
+    private static JsonNode Node(string path, string json) => Parse(path, json, static j => JsonNode.Parse(j, null, once));
 
     /// <summary>The first list with a null in it, which no type forbids; standard errors of a fit may be.</summary>
     private static string? NullIn(JsonNode? node) => node switch
@@ -41,10 +44,10 @@ internal static class ResultReader
     public static (Result? Result, MatrixReport? Matrix) LoadAny(string path)
     {
         string json = Json(path);
-        JsonNode? node = Parse(path, json, static j => JsonNode.Parse(j, null, once));
+        JsonNode node = Node(path, json);
         return node is JsonObject o && !o.ContainsKey("points") && o.ContainsKey("matrices")
             ? (null, Parse(path, json, static j => JsonSerializer.Deserialize(j, ResultJson.Default.MatrixReport)))
-            : (Load(path), null);
+            : (Load(path, json, node), null);
     }
 
     /// <summary>The text of the data: the file itself, or what a report embeds.</summary>
