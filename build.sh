@@ -95,17 +95,27 @@ test_all() {
     shift
     build "tests/$project/$project.csproj"
     [ "$project" != Windows ] || publish_for_wine
-    exec "$root/artifacts/bin/$project/release/MemcgNative.$project" "$@"
+    in_scratch "$root/artifacts/bin/$project/release/MemcgNative.$project" "$@"
+    return
   fi
   build MemcgNative.sln
   publish_for_wine
   local log status=0
   log=$(mktemp)
-  (cd "$root" && dotnet test --solution MemcgNative.sln -c Release --no-build --max-parallel-test-modules 1 "$@") 2>&1 | tee "$log" | short || status=$?
+  (cd "$root" && in_scratch dotnet test --solution MemcgNative.sln -c Release --no-build --max-parallel-test-modules 1 "$@") 2>&1 | tee "$log" | short || status=$?
   total "$status" <"$log" || status=1
   rm -f "$log"
   exit "$status"
 }
+
+# Test hosts leave sockets and folders in TMPDIR, and so does every .NET process that a test kills: they get one of their own.
+in_scratch() ( # command
+  scratch=$(mktemp -d "${TMPDIR:-/tmp}/memcgnative-test.XXXXXX")
+  trap 'rm -rf "$scratch"' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  TMPDIR=$scratch "$@"
+)
 
 # Passes on what dotnet test prints, without a line for each skipped test and test assembly.
 short() { # line by line: mawk would hold back what is in the pipe

@@ -2,6 +2,8 @@
 using System.Text.Json;
 using Xunit;
 
+[assembly: CollectionBehavior(MaxParallelThreads = -1)] // they wait for machines
+
 namespace MemcgNative.Tests.Guest;
 
 /// <summary>The machine as it was asked for is the machine as it is seen, nodes without memory, without CPUs and without number included.</summary>

@@ -12,6 +12,8 @@ public sealed class ScriptTests
     [InlineData("-n 2x512,x -N", "guest: -n: 'x' is not CPUSxMIB or -; write for example 2x512,2x0,-,1x256,0x512")]
     [InlineData("-n 65 -N", "guest: -n 65: 1 to 64 nodes")]
     [InlineData("-n 0x512,2x512 -N", "guest: -n 0x512,2x512: nodes without CPUs come last")]
+    [InlineData("-k 6.1 -n -,2x512 -N", "guest: -n -,2x512: the first node needs a CPU, and all together 256 MiB")]
+    [InlineData("-k 6.1 -n 1x512,-,-,1x512 -N", "guest: -n 1x512,-,-,1x512: Linux 6.1 takes one hole")]
     [InlineData("-n 1x128 -N", "guest: -n 1x128: the first node needs a CPU, and all together 256 MiB")]
     public void A_machine_that_cannot_be_is_refused_in_one_line(string options, string line)
     {
@@ -37,6 +39,8 @@ public sealed class ScriptTests
     [Theory]
     [InlineData("-s -N", "tcg\\,thread=single ", "-smp 8\\,")]
     [InlineData("-i -N", "-icount shift=0\\,sleep=off ", "-smp 1\\,")]
+    [InlineData("-k 6.1 -n 1x384,-,1x384 -N", "-smp 3\\,maxcpus=3\\,", "disable_cpu_apicid=1")]
+    [InlineData("-k 6.12 -n 1x384,-,1x384 -N", "-smp 1\\,maxcpus=3\\,", "max-x86_64-cpu\\,socket-id=2\\,")]
     [InlineData("-1 -a quiet=1 -N", "cgroup=1", "quiet=1")]
     public void An_option_changes_what_the_emulator_is_told(string options, string one, string other)
     {
