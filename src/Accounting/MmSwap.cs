@@ -60,12 +60,22 @@ public static unsafe class MmSwap
         SwapEntry entry = Pte.SwapOf(pte);
         result = FaultResult.NoMemory;
         Page* page = ReadAsync<TC>(cpu, device, entry, out bool raced, mm);
-        if (page == null) return !raced;
+        if (page == null) return !raced && IsStill(cpu, mm, index, pte); // no frame; but somebody else may have mapped the page meanwhile
         Writeback.LockPage<TC>(cpu, page);
         bool done = PageOps.Test(page, PageFlags.SwapCache) && SwapCache.EntryOf(page) == entry && TryMap<TC>(cpu, device, mm, index, pte, page, write, out result);
         PageOps.Unlock(page);
         Mm.Put<TC>(cpu, page); // Find's or the allocation's
         return done;
+    }
+
+    /// <summary>pte_same, asked again where do_swap_page got no page.</summary>
+    private static bool IsStill(in ThisCpu cpu, MmStruct* mm, long index, Page* pte)
+    {
+        LockWord* ptl = MmStruct.LockOf(mm, index);
+        PageTableLock.Acquire(cpu, ptl);
+        bool same = GuardedPtr<Page>.Get(MmStruct.Entry(mm, index)) == pte;
+        PageTableLock.Release(cpu, ptl);
+        return same;
     }
 
     private static bool TryMap<TC>(in ThisCpu cpu, SwapDevice* device, MmStruct* mm, long index, Page* pte, Page* page, bool write, out FaultResult result)

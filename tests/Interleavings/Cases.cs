@@ -22,6 +22,8 @@ internal static class Cases
         .. LocklessCases.All,
         .. UnchargeCases.All,
         .. ZoneCases.All,
+        .. PageCacheCases.All,
+        .. LastPutCases.All,
         .. KmemRaceCases.All,
         .. CopyCases.All,
         .. PointerRaceCases.All,

@@ -41,6 +41,9 @@ internal sealed class Coverage
         ("Accounting/Lru/SlicePlan.cs", "set-up"),
     ];
 
+    /// <summary>Shapes that each protocol is exhausted in at least, and the CPUs of the widest of them.</summary>
+    private const int Shapes = 4, Widest = 4;
+
     private sealed record Row(string File, int Lines, int Reached, Case[] Cases);
 
     private readonly List<Row> rows = [];
@@ -73,7 +76,7 @@ internal sealed class Coverage
         }
     }
 
-    /// <summary>The table, and the files that have neither a case nor a reason.</summary>
+    /// <summary>The table, and the files that have neither a reason nor shapes enough.</summary>
     public static (string Text, string[] Missing) Write()
     {
         var c = new Coverage();
@@ -87,7 +90,13 @@ internal sealed class Coverage
             int cpus = right.Select(x => x.Cpus).DefaultIfEmpty().Max();
             o.Append(CultureInfo.InvariantCulture, $"| {r.File} | {r.Lines} | {r.Reached} | {right.Length} + {r.Cases.Length - right.Length} | {cpus} | {ids} |\n");
         }
-        return (o.ToString(), [.. c.rows.Where(r => r.Cases.Length == 0 && Reason(r.File) is null).Select(r => r.File)]);
+        return (o.ToString(), [.. c.rows.Where(r => !IsEnough(r) && Reason(r.File) is null).Select(r => r.File)]);
+    }
+
+    private static bool IsEnough(Row r)
+    {
+        Case[] right = [.. r.Cases.Where(c => c.Expect == Expect.Exhausted)];
+        return right.Length >= Shapes && right.Any(c => c.Cpus >= Widest);
     }
 
     private static string? Reason(string file) => without.FirstOrDefault(w => w.File == file).Why;

@@ -292,6 +292,7 @@ internal static class LocklessCases
     [
         .. Both<ActivateAgainstUncharge>("A1", "1m1u", Expect.Exhausted, heavy: true),
         Baseline<ActivateAgainstUncharge>("A1", "1m1u"),
+        Baseline<WideObject<ActivateAgainstUncharge, N4>>("A1", "1m3u", heavy: true),
         Case.Of<ObjectCase<BitSpinlock<BitLock>, N0, ActivateUnlocked>>("A1", "busted-no-trylock", "1m1u", Expect.Broken, nulls: Nulls),
         Case.Of<EmptyAgainstUncharge<DrainsObsolete>>("A2", "LocklessRcu", "1e1u", nulls: Nulls),
         Case.Of<EmptyAgainstUncharge<WaitsForObsolete>>("A2", "busted-no-drain", "1e1u", Expect.Broken, nulls: Nulls),
@@ -301,6 +302,7 @@ internal static class LocklessCases
         Baseline<UnchargeTwice>("A4", "2u"),
         .. Both<ActivateAgainstCommit>("A5", "1m1c", Expect.Broken),
         Baseline<ActivateAgainstCommit>("A5", "1m1c"),
+        Baseline<WideObject<ActivateAgainstCommit, N3>>("A5", "1m2c", heavy: true),
         Case.Of<ObjectCase<LocklessRcu<Corrected, PrefetchNone>, N1, SecondChargeAgainstDrain>>("A6", "LocklessRcu", "1c1d", nulls: Nulls),
         Case.Of<ObjectCase<LocklessRcu<Corrected, PrefetchNone>, N1, SecondChargeLeftOpen>>("A6", "busted-section-left-open", "1c1d", Expect.Broken, nulls: Nulls),
         Case.Of<DrainAgainstReader<Corrected>>("A7", "LocklessRcu", "1d1r"),
@@ -333,6 +335,6 @@ internal static class LocklessCases
     ];
 
     /// <summary>The bit lock of 2.6.27, which the series wanted to go.</summary>
-    private static Case Baseline<T>(string id, string shape) where T : struct, ILocklessScript =>
-        Case.Of<ObjectCase<BitSpinlock<BitLock>, N0, T>>(id, "BitSpinlock", shape, nulls: Nulls);
+    private static Case Baseline<T>(string id, string shape, bool heavy = false) where T : struct, ILocklessScript =>
+        Case.Of<ObjectCase<BitSpinlock<BitLock>, N0, T>>(id, "BitSpinlock", shape, heavy: heavy, nulls: Nulls);
 }

@@ -60,10 +60,10 @@ internal static unsafe class SimulatedFrames
         Guarded<int>.Set(&tree->SwapAccounting, 1);
     }
 
-    public static void Cache(MemcgTree* tree)
+    public static void Cache(MemcgTree* tree, int buckets = 1)
     {
-        var cache = (PageCache*)Arena.Block((int)PageCache.TableBytes(1), "pagecache");
-        PageCache.Init(cache, 1);
+        var cache = (PageCache*)Arena.Block((int)PageCache.TableBytes(buckets), "pagecache");
+        PageCache.Init(cache, buckets);
         Guarded<nint>.Set(&tree->PageCache, (nint)cache);
     }
 }

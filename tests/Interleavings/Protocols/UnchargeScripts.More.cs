@@ -184,7 +184,7 @@ internal readonly unsafe struct MigrateAgainstTouch : IPageScript
 
     public static void Body<TC>(in ThisCpu cpu, int index, in PageWorld w) where TC : struct, IMemoryController
     {
-        if (index == 1)
+        if (index != 0)
         {
             if (MmSwap.Touch<TC>(cpu, w.Mm, 0, write: false) != FaultResult.Mapped) Bug.Fail("not mapped, though there is no limit");
             return;

@@ -6,7 +6,7 @@ using Frames = MemcgNative.Allocator.PageAllocator<MemcgNative.Allocator.NoHook>
 namespace MemcgNative.Tests.Interleavings;
 
 /// <summary>CPUs whose lists are empty take pages from one zone and give them back: no page is handed out twice, none is lost.</summary>
-internal readonly unsafe struct ZoneCase<TCpus> : ICase where TCpus : struct, ISize
+internal readonly unsafe struct ZoneCase<TCpus, TTimes> : ICase where TCpus : struct, ISize where TTimes : struct, ISize
 {
     private const int Pages = 4;
 
@@ -31,6 +31,11 @@ internal readonly unsafe struct ZoneCase<TCpus> : ICase where TCpus : struct, IS
 
     public static void Body(int cpu)
     {
+        for (int i = 0; i < TTimes.N; i++) TakeAndGive(cpu);
+    }
+
+    private static void TakeAndGive(int cpu)
+    {
         Page* page = Frames.Alloc(cpus[cpu], Gfp.Kernel);
         if (page == null) Bug.Fail("no page, with one for everybody");
         AtomicLong.Store(&page->Private, cpu);
@@ -51,9 +56,10 @@ internal static class ZoneCases
 {
     public static IReadOnlyList<Case> All { get; } =
     [
-        Case.Of<ZoneCase<N2>>("zone", shape: "2"),
-        Case.Of<ZoneCase<N3>>("zone", shape: "3"),
-        Case.Of<ZoneCase<N4>>("zone", shape: "4", heavy: true),
-        Case.Of<ZoneCase<N2>>("zone", "busted-no-lock", "2", Expect.Broken).Mutated("TestAndSetLock.Acquire#1", MutationOp.DropLock),
+        Case.Of<ZoneCase<N2, N1>>("zone", shape: "2"),
+        Case.Of<ZoneCase<N2, N2>>("zone", shape: "2x2"),
+        Case.Of<ZoneCase<N3, N1>>("zone", shape: "3"),
+        Case.Of<ZoneCase<N4, N1>>("zone", shape: "4", heavy: true),
+        Case.Of<ZoneCase<N2, N1>>("zone", "busted-no-lock", "2", Expect.Broken).Mutated("TestAndSetLock.Acquire#1", MutationOp.DropLock),
     ];
 }

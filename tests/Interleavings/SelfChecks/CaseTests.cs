@@ -58,7 +58,7 @@ public class CaseTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void Every_protocol_of_src_has_a_case_and_the_table_says_which()
+    public void Every_protocol_of_src_is_exhausted_in_four_shapes_one_of_them_with_four_CPUs()
     {
         (string text, string[] missing) = Coverage.Write();
         Assert.Empty(missing);

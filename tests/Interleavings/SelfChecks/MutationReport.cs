@@ -24,7 +24,8 @@ internal static class MutationReport
 
     private static readonly string[] core =
     [
-        "lock", "list", "rcu", "counter", "stock", "percpu_ref", "life", "zone", "final-put", "insert-page", "residents", "swap-in", "file-read", "file-truncate", "B1", "G3",
+        "lock", "list", "rcu", "counter", "stock", "percpu_ref", "life", "zone", "final-put", "insert-page", "residents", "swap-in", "file-read", "file-truncate",
+        "B1", "G3", "page-cache", "pages",
     ];
 
     private static bool IsCore(string id) => core.Contains(id) || (id[0] is 'A' or 'C' or 'S' && char.IsAsciiDigit(id[1]));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using MemcgNative.Accounting;
+using MemcgNative.Allocator;
 using MemcgNative.Native;
 
 namespace MemcgNative.Tests.Interleavings;
@@ -7,20 +8,20 @@ namespace MemcgNative.Tests.Interleavings;
 // Copies of caches come into being while something goes: as in CopyRaces.cs.
 
 /// <summary>D1, patch 1: a request for a copy is served while its root cache is destroyed.</summary>
-internal readonly unsafe struct CreateAgainstDestroy<TGuard> : ICase where TGuard : struct, IGuard
+internal readonly unsafe struct CreateAgainstDestroy<TGuard, TWorkers> : ICase where TGuard : struct, IGuard where TWorkers : struct, ISize
 {
-    public static int Cpus => CopyScene.Cpus;
+    public static int Cpus => TWorkers.N + 1;
 
     public static void Setup()
     {
-        CopyScene.New<Copies>(copy: false);
+        CopyScene.New<Copies>(copy: false, cpus: Cpus);
         CacheCreation.Request(CopyScene.Box[0], CopyScene.Root, CopyScene.Child);
     }
 
     public static void Body(int cpu)
     {
         ThisCpu self = CopyScene.Box[cpu];
-        if (cpu == 0) CacheCreation.Flush(self); // the worker
+        if (cpu < TWorkers.N) CacheCreation.Flush(self); // the workers
         else if (TGuard.On) SlabCaches.Destroy<Copies>(self, CopyScene.Root);
         else BustedCopies.Destroy(self, CopyScene.Root, CopyBug.NoFlush);
     }
@@ -82,14 +83,46 @@ internal readonly unsafe struct GrowAgainstOffline<TGuard> : ICase where TGuard 
     }
 }
 
-/// <summary>D12: two requests for the same copy, two workers.</summary>
-internal readonly unsafe struct TwoCreators<TGuard> : ICase where TGuard : struct, IGuard
+/// <summary>D10, the readers: the array of copies grows while CPUs look their copy up in it, without a lock, and allocate from it. Nobody falls back on the root cache.</summary>
+internal readonly unsafe struct GrowAgainstAllocate<TAllocations> : ICase where TAllocations : struct, ISize
 {
-    public static int Cpus => CopyScene.Cpus;
+    public static int Cpus => TAllocations.N + 1;
 
     public static void Setup()
     {
-        CopyScene.New<Copies>(copy: false);
+        CopyScene.New<Copies>(copy: true, groups: 8, cpus: Cpus);
+        Guarded<int>.Set(&SlabCache.StateOf(CopyScene.CopyOf(CopyScene.Child))->PerSlab, TAllocations.N);
+        Span<nint> objects = stackalloc nint[TAllocations.N];
+        for (int i = 0; i < TAllocations.N; i++) objects[i] = (nint)CopyScene.Object<Copies>();
+        for (int i = 0; i < TAllocations.N; i++) KmemObjects.Free<Copies>(CopyScene.Box[i], (void*)objects[i]); // on the CPU's stack
+        int slots = Guarded<int>.Get(&AtomicPtr<CacheSlots>.Load(&CopyScene.Root->Slots)->Size);
+        Memcg* late;
+        do late = CopyScene.Box.Group<Copies>();
+        while (Guarded<int>.Get(&late->Id) < slots);
+        CacheCreation.Request(CopyScene.Box[TAllocations.N], CopyScene.Root, late);
+    }
+
+    public static void Body(int cpu)
+    {
+        ThisCpu self = CopyScene.Box[cpu];
+        if (cpu == TAllocations.N) CacheCreation.Flush(self);
+        else
+        {
+            void* obj = KmemObjects.Alloc<Copies>(self, CopyScene.Root, CopyScene.Child);
+            if (SlabCache.Of(KmemCacheState.Of(MemMap.PageOfAddress(MemMap.Of(self), obj))) != CopyScene.CopyOf(CopyScene.Child))
+                Bug.Fail("an object of another cache, though the group has its copy (I15)");
+        }
+    }
+}
+
+/// <summary>D12: each CPU has asked for the same copy, and all serve what was asked for.</summary>
+internal readonly unsafe struct Creators<TGuard, TCpus> : ICase where TGuard : struct, IGuard where TCpus : struct, ISize
+{
+    public static int Cpus => TCpus.N;
+
+    public static void Setup()
+    {
+        CopyScene.New<Copies>(copy: false, cpus: Cpus);
         CopyScene.MakeCopy(CopyScene.Parent); // so that there is an array
         for (int i = 0; TGuard.On && i < Cpus; i++) CacheCreation.Request(CopyScene.Box[i], CopyScene.Root, CopyScene.Child);
     }

@@ -9,15 +9,18 @@ using MemcgNative.Native;
 namespace MemcgNative.Tests.Interleavings;
 
 /// <summary>
-/// Where copies of caches come and go (3.14, and the series of 2014): one root cache of two objects a slab, a parent and its child, two CPUs with free
+/// Where copies of caches come and go (3.14, and the series of 2014): one root cache of two objects a slab, a parent and its child, CPUs with free
 /// pages. Whatever a case does, at its end every copy is gone, or is where a living group finds it, and every byte is back.
 /// </summary>
 internal static unsafe class CopyScene
 {
-    public const int Cpus = 2, PerSlab = 2;
+    /// <summary>CPUs of most races: one on either side.</summary>
+    public const int Cpus = 2;
+    public const int PerSlab = 2;
     private const int ObjectBytes = 512, Each = 12;
 
     private static long withoutCopies;
+    private static int count;
 
     public static SimulatedAccounting Box { get; private set; }
     public static SlabState* Slab { get; private set; }
@@ -26,16 +29,17 @@ internal static unsafe class CopyScene
     public static SlabCache* Root { get; private set; }
 
     /// <summary>Builds it; copy: the child has one already.</summary>
-    public static void New<TC>(bool copy, int groups = 3) where TC : struct, IMemoryController
+    public static void New<TC>(bool copy, int groups = 3, int cpus = Cpus) where TC : struct, IMemoryController
     {
-        Box = SimulatedAccounting.New<TC>(Cpus, groups);
-        Slab = SimulatedSlab.New(Box.AllCpus, Cpus, Each, spare: 2, [32, 64, 96, 128, 192, 256, 512, 1024]);
+        count = cpus;
+        Box = SimulatedAccounting.New<TC>(count, groups);
+        Slab = SimulatedSlab.New(Box.AllCpus, count, Each, spare: 2, [32, 64, 96, 128, 192, 256, 512, 1024]);
         Parent = Box.Group<TC>();
         Child = MemcgLife.Create<TC>(Box[0], Parent);
         Root = SlabCaches.Create<TC>(Box[0], 0, ObjectBytes, accounted: true);
         if (Root == null) Bug.Fail("set-up: no cache");
         Guarded<int>.Set(&SlabCache.StateOf(Root)->PerSlab, PerSlab);
-        withoutCopies = SimulatedSlab.AtHome(Box.AllCpus, Slab, Cpus);
+        withoutCopies = SimulatedSlab.AtHome(Box.AllCpus, Slab, count);
         if (copy) MakeCopy(Child);
     }
 
@@ -95,7 +99,7 @@ internal static unsafe class CopyScene
     public static void Settle()
     {
         for (int round = 0; round < 4; round++)
-            for (int c = 0; c < Cpus; c++)
+            for (int c = 0; c < count; c++)
             {
                 bool offline = AtomicInt.Load(&Box.AllCpus.Area(c)->Online) == 0;
                 if (offline) Rcu.CpuOnline(Box[c]);
@@ -111,7 +115,7 @@ internal static unsafe class CopyScene
         if (!IntrusiveList.IsEmpty(&Root->Siblings)) Bug.Fail("nothing holds a copy, and there is one (D2, D3)");
         AssertBooks<TC>();
         int slots = AtomicPtr<CacheSlots>.Load(&Root->Slots) == null ? 0 : 1;
-        if (SimulatedSlab.AtHome(Box.AllCpus, Slab, Cpus) + slots is var home && home != withoutCopies) Bug.Fail("pages and objects at home, and before", home, withoutCopies);
+        if (SimulatedSlab.AtHome(Box.AllCpus, Slab, count) + slots is var home && home != withoutCopies) Bug.Fail("pages and objects at home, and before", home, withoutCopies);
     }
 
     /// <summary>The root cache and all copies are gone with all they had: what was taken for the root cache is back too.</summary>
@@ -121,8 +125,8 @@ internal static unsafe class CopyScene
         if (!IntrusiveList.IsEmpty(&Slab->Caches)) Bug.Fail("a destroyed cache, or a copy of it, is still there (D1, D5)");
         if (!IntrusiveList.IsEmpty(&Slab->Queue)) Bug.Fail("a request for a root cache that is gone (D18)");
         AssertBooks<TC>();
-        int piecesOfRoot = 2 + Cpus; // the cache, its descriptor, a stack per CPU
-        if (SimulatedSlab.AtHome(Box.AllCpus, Slab, Cpus) is var home && home != withoutCopies + piecesOfRoot)
+        int piecesOfRoot = 2 + count; // the cache, its descriptor, a stack per CPU
+        if (SimulatedSlab.AtHome(Box.AllCpus, Slab, count) is var home && home != withoutCopies + piecesOfRoot)
             Bug.Fail("pages and objects at home, and before there was a cache", home, withoutCopies + piecesOfRoot);
     }
 

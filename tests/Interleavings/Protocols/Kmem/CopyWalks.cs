@@ -147,7 +147,8 @@ internal static class CopyCases
 {
     public static IReadOnlyList<Case> All { get; } =
     [
-        .. Pair<CreateAgainstDestroy<GuardOn>, CreateAgainstDestroy<GuardOff>>("D1", "patch1", "1c1d"),
+        .. Pair<CreateAgainstDestroy<GuardOn, N1>, CreateAgainstDestroy<GuardOff, N1>>("D1", "patch1", "1c1d"),
+        Case.Of<CreateAgainstDestroy<GuardOn, N3>>("D1", "patch1", "3c1d"),
         .. Pair<CreateAgainstOffline<GuardOn>, CreateAgainstOffline<GuardOff>>("D2", "patch1", "1c1o"),
         .. Pair<LastObjectAgainstOffline<GuardOn>, LastObjectAgainstOffline<GuardOff>>("D3", "patch2", "1f1w"),
         Case.Of<AllocateAgainstOffline<GuardOn>>("D4", "ReparentCaches", "1a1o"),
@@ -158,7 +159,10 @@ internal static class CopyCases
         .. Pair<ChargeAgainstReparent<GuardOn>, ChargeAgainstReparent<GuardOff>>("D8", "owner-before-put", "1c1o"),
         .. Pair<EndAgainstOffline<GuardOn>, EndAgainstOffline<GuardOff>>("D9", "slab-mutex", "1w1o"),
         .. Pair<GrowAgainstOffline<GuardOn>, GrowAgainstOffline<GuardOff>>("D10", "slab-mutex", "1g1o"),
-        .. Pair<TwoCreators<GuardOn>, TwoCreators<GuardOff>>("D12", "recheck", "2c"),
+        Case.Of<GrowAgainstAllocate<N1>>("D10", "array", "1g1a"),
+        Case.Of<GrowAgainstAllocate<N3>>("D10", "array", "1g3a"),
+        .. Pair<Creators<GuardOn, N2>, Creators<GuardOff, N2>>("D12", "recheck", "2c"),
+        Case.Of<Creators<GuardOn, N4>>("D12", "recheck", "4c"),
         Case.Of<CreateAgainstAllocate>("D13", "release", "1c1a"),
         Case.Of<CreateAgainstAllocate>("D13", "no-release", "1c1a", Expect.Broken).Mutated("CacheCreation.Create#3", MutationOp.StoreRelaxed),
         .. Pair<InheritedAgainstReuse<GuardOn>, InheritedAgainstReuse<GuardOff>>("D15", "slot-owner", "1w1c"),

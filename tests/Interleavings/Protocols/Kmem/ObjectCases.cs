@@ -43,22 +43,50 @@ internal readonly unsafe struct ObjectAgainstOffline<TC> : ICase where TC : stru
 
     public static void Final()
     {
+        ThisCpu any = scene.Box[1]; // remote
         byte* obj = GuardedPtr<byte>.Get(got);
         if (obj == null) Bug.Fail("no object, though there is no limit");
-        ThisCpu any = scene.Box[1]; // remote
         if (TC.KmemOwnerOfObject(any, MemMap.PageOfAddress(MemMap.Of(any), obj), obj) != scene.Parent) Bug.Fail("the object is not the parent's (I10)");
         KmemObjects.Free<TC>(any, obj);
         scene.AssertNothingCharged();
     }
 }
 
-/// <summary>E6: blocks of pages are freed while their owner changes: each on one of the two counters, the survivor's exact.</summary>
-internal readonly unsafe struct BlockAgainstOffline<TC, TFrees> : ICase where TC : struct, IMemoryController where TFrees : struct, ISize
+/// <summary>E6: objects of one slab are freed, a CPU each, while their owner changes: what they give back waits in stocks of bytes, and no byte is lost.</summary>
+internal readonly unsafe struct ObjectsFreedAgainstOffline<TC, TFrees> : ICase where TC : struct, IMemoryController where TFrees : struct, ISize
+{
+    private static ObjectScene<TC> scene;
+    private static GuardedPtr<byte>* objects;
+
+    public static int Cpus => TFrees.N + 1;
+
+    public static void Setup()
+    {
+        scene = ObjectScene<TC>.New(Cpus);
+        SlabCache* cache = SlabCaches.Create<TC>(scene.Box[0], 0, 256, accounted: true);
+        if (cache == null) Bug.Fail("set-up: no cache");
+        Guarded<int>.Set(&SlabCache.StateOf(cache)->PerSlab, 4);
+        objects = Arena.Array<GuardedPtr<byte>>(TFrees.N, "object");
+        for (int i = 0; i < TFrees.N; i++) GuardedPtr<byte>.Set(objects + i, (byte*)KmemObjects.Alloc<TC>(scene.Box[0], cache, scene.Child));
+    }
+
+    public static void Body(int cpu)
+    {
+        if (cpu == TFrees.N) TC.OnOffline(scene.Box[cpu], scene.Child);
+        else KmemObjects.Free<TC>(scene.Box[cpu], GuardedPtr<byte>.Get(objects + cpu));
+    }
+
+    public static void Final() => scene.AssertNothingCharged();
+}
+
+/// <summary>E6: blocks of pages are freed while their owner changes: each on one of the two counters, the survivor's exact. Or without that.</summary>
+internal readonly unsafe struct BlockAgainstOffline<TC, TFrees, TOfflines> : ICase
+    where TC : struct, IMemoryController where TFrees : struct, ISize where TOfflines : struct, ISize
 {
     private static ObjectScene<TC> scene;
     private static GuardedPtr<Page>* blocks;
 
-    public static int Cpus => TFrees.N + 1;
+    public static int Cpus => TFrees.N + TOfflines.N;
 
     public static void Setup()
     {
@@ -66,11 +94,14 @@ internal readonly unsafe struct BlockAgainstOffline<TC, TFrees> : ICase where TC
         blocks = Arena.Array<GuardedPtr<Page>>(TFrees.N, "block");
         for (int i = 0; i < TFrees.N; i++)
         {
-            Page* block = KmemObjects.AllocPages<TC>(scene.Box[i], default, scene.Child);
+            Page* block = KmemObjects.AllocPages<TC>(scene.Box[i], default, OwnerOf(i));
             if (block == null) Bug.Fail("set-up: no page");
             GuardedPtr<Page>.Set(blocks + i, block);
         }
     }
+
+    /// <summary>Where nobody goes offline, every other block is nobody's.</summary>
+    private static Memcg* OwnerOf(int i) => TOfflines.N == 0 && i % 2 != 0 ? null : scene.Child;
 
     public static void Body(int cpu)
     {
@@ -79,6 +110,52 @@ internal readonly unsafe struct BlockAgainstOffline<TC, TFrees> : ICase where TC
     }
 
     public static void Final() => scene.AssertNothingCharged();
+}
+
+/// <summary>
+/// The node's lists of one cache: some CPUs have an empty stack and take from a slab in part use, the others give their stacks back.
+/// No object is handed out twice, and the slabs count what is out.
+/// </summary>
+internal readonly unsafe struct NodeOfOneCache<TC, TTakes, TGives> : ICase where TC : struct, IMemoryController where TTakes : struct, ISize where TGives : struct, ISize
+{
+    private static ObjectScene<TC> scene;
+    private static SlabCache* cache;
+    private static GuardedPtr<byte>* got;
+
+    public static int Cpus => TTakes.N + TGives.N;
+
+    public static void Setup()
+    {
+        scene = ObjectScene<TC>.New(Cpus);
+        cache = SlabCaches.Create<TC>(scene.Box[0], 0, 256, accounted: true);
+        if (cache == null) Bug.Fail("set-up: no cache");
+        KmemCacheState* state = SlabCache.StateOf(cache);
+        Guarded<int>.Set(&state->PerSlab, 2 * Cpus);
+        for (int c = 0; c < Cpus; c++) Guarded<int>.Set(&KmemCacheState.Cpu(state, c)->Batch, 1);
+        got = Arena.Array<GuardedPtr<byte>>(2 * Cpus, "object");
+        for (int i = TTakes.N; i < Cpus; i++) GuardedPtr<byte>.Set(got + i, (byte*)KmemObjects.Alloc<TC>(scene.Box[i], cache, (Memcg*)null));
+        for (int i = TTakes.N; i < Cpus; i++) KmemObjects.Free<TC>(scene.Box[i], GuardedPtr<byte>.Get(got + i));
+    }
+
+    public static void Body(int cpu)
+    {
+        ThisCpu self = scene.Box[cpu];
+        if (cpu < TTakes.N) GuardedPtr<byte>.Set(got + cpu, (byte*)KmemObjects.Alloc<TC>(self, cache, (Memcg*)null));
+        else KmemCache<SlabHook<TC>>.DrainLocal(self, SlabCache.StateOf(cache));
+    }
+
+    public static void Final()
+    {
+        for (int i = 0; i < TTakes.N; i++)
+        {
+            byte* obj = GuardedPtr<byte>.Get(got + i);
+            if (obj == null) Bug.Fail("no object, though there are pages");
+            for (int j = 0; j < i; j++)
+                if (GuardedPtr<byte>.Get(got + j) == obj) Bug.Fail("an object was handed out twice");
+        }
+        KmemNode* node = KmemCacheState.Node(SlabCache.StateOf(cache), 0);
+        if (Guarded<long>.Get(&node->NrTaken) != TTakes.N) Bug.Fail("objects out, as the node counts them", Guarded<long>.Get(&node->NrTaken), TTakes.N);
+    }
 }
 
 /// <summary>A parent, and a child about to go offline, on two CPUs with slabs and pages.</summary>
@@ -156,12 +233,18 @@ internal static class ObjectCases
     [
         Case.Of<ObjectAgainstOffline<Objects>>("E1", "ObjCgroup", "1a1o"),
         Case.Of<ObjectAgainstOffline<Spliced>>("E1", "ObjCgroupPerNode", "1a1o"),
-        Case.Of<BlockAgainstOffline<Objects, N1>>("E6", "ObjCgroup,blocks", "1f1o"),
-        Case.Of<BlockAgainstOffline<Objects, N2>>("E6", "ObjCgroup,blocks", "2f1o"),
-        Case.Of<BlockAgainstOffline<Pointers, N1>>("E6", "ReparentPointer,blocks", "1f1o"),
-        Case.Of<BlockAgainstOffline<Pointers, N2>>("E6", "ReparentPointer,blocks", "2f1o"),
-        Case.Of<BlockAgainstOffline<Spliced, N1>>("E6", "ObjCgroupPerNode,blocks", "1f1o"),
-        Case.Of<BlockAgainstOffline<Spliced, N2>>("E6", "ObjCgroupPerNode,blocks", "2f1o"),
+        Case.Of<BlockAgainstOffline<Objects, N1, N1>>("E6", "ObjCgroup,blocks", "1f1o"),
+        Case.Of<BlockAgainstOffline<Objects, N2, N1>>("E6", "ObjCgroup,blocks", "2f1o"),
+        Case.Of<BlockAgainstOffline<Pointers, N1, N1>>("E6", "ReparentPointer,blocks", "1f1o"),
+        Case.Of<BlockAgainstOffline<Pointers, N2, N1>>("E6", "ReparentPointer,blocks", "2f1o"),
+        Case.Of<BlockAgainstOffline<Spliced, N1, N1>>("E6", "ObjCgroupPerNode,blocks", "1f1o"),
+        Case.Of<BlockAgainstOffline<Spliced, N2, N1>>("E6", "ObjCgroupPerNode,blocks", "2f1o"),
+        Case.Of<BlockAgainstOffline<Objects, N4, N0>>("E6", "ObjCgroup,blocks", "4f"),
+        Case.Of<ObjectsFreedAgainstOffline<Objects, N1>>("E6", "ObjCgroup,objects", "1f1o"),
+        Case.Of<ObjectsFreedAgainstOffline<Objects, N3>>("E6", "ObjCgroup,objects", "3f1o"),
+        Case.Of<NodeOfOneCache<Objects, N1, N1>>("slab", "node", "1t1g"),
+        Case.Of<NodeOfOneCache<Objects, N2, N2>>("slab", "node", "2t2g"),
+        Case.Of<NodeOfOneCache<Objects, N1, N1>>("slab", "busted-node-unlocked", "1t1g", Expect.Broken).Mutated("TestAndSetLock.Acquire#1", MutationOp.DropLock),
         Case.Of<LeaveAgainstCreate<UnderMutex>>("slab", "leave", "1l1c"),
         Case.Of<LeaveAgainstCreate<Unlocked>>("slab", "busted-leave-unlocked", "1l1c", Expect.Broken),
     ];
