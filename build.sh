@@ -96,7 +96,7 @@ test_all() {
     build "tests/$project/$project.csproj"
     [ "$project" != Windows ] || publish_for_wine
     in_scratch "$root/artifacts/bin/$project/release/MemcgNative.$project" "$@"
-    return
+    exit
   fi
   build MemcgNative.sln
   publish_for_wine
@@ -227,7 +227,12 @@ arm64() {
   fi
   find_sdk
   publish tests/Unit/Unit.csproj linux-arm64
-  exec "$root/tests/Unit/arm64.sh" "$root/artifacts/publish/Unit/release_linux-arm64/MemcgNative.Unit" "$@"
+  # Of the rooms that do not ask this kernel about pages, which the emulator does not pass on, and start no program, which it does not emulate.
+  if [ $# = 0 ]; then
+    set -- --parallel none
+    for tests in "$root"/tests/Unit/{Layout,Sync,Topology,Allocator,Accounting}/*Tests.cs; do set -- "$@" --filter-class "*.$(basename "$tests" .cs)"; done
+  fi
+  in_scratch "$root/tests/Unit/arm64.sh" "$root/artifacts/publish/Unit/release_linux-arm64/MemcgNative.Unit" "$@"
 }
 
 icount() {
