@@ -12,6 +12,9 @@ internal static class Cli
 {
     private const string Name = "memcgnative: ";
 
+    /// <summary>Not the library's @FILE: it is not documented here, and a file that names itself ended the process by its stack.</summary>
+    public static readonly ParserConfiguration Plain = new() { ResponseFileTokenReplacer = null };
+
     public static int Run(string[] args, TextWriter stdout, TextWriter stderr, CliEnvironment environment)
     {
         stderr = TextWriter.Synchronized(new LossyWriter(stderr));
@@ -19,7 +22,7 @@ internal static class Cli
         var options = new OptionSet();
         using var buffer = new StringWriter(); // a result is printed whole or not at all
         RootCommand root = CommandTree.Build(options, new CommandContext(options, environment, args, buffer, stderr));
-        ParseResult parsed = root.Parse(args);
+        ParseResult parsed = root.Parse(args, Plain);
         if (args.Any(a => a is "--help" or "-h")) CommandExamples.Show(parsed.CommandResult.Command);
         int code;
         try

@@ -41,9 +41,11 @@ internal static class ResultReader
     };
 
     /// <summary>A result, or what `matrix` wrote.</summary>
-    public static (Result? Result, MatrixReport? Matrix) LoadAny(string path)
+    public static (Result? Result, MatrixReport? Matrix) LoadAny(string path) => ReadAny(path, Json(path));
+
+    /// <summary>The same of the text of the data; path is for the refusal.</summary>
+    public static (Result? Result, MatrixReport? Matrix) ReadAny(string path, string json)
     {
-        string json = Json(path);
         JsonNode node = Node(path, json);
         return node is JsonObject o && !o.ContainsKey("points") && o.ContainsKey("matrices")
             ? (null, Parse(path, json, static j => JsonSerializer.Deserialize(j, ResultJson.Default.MatrixReport)))
@@ -64,6 +66,12 @@ internal static class ResultReader
                 : e is UnauthorizedAccessException ? "permission denied" : e.Message.TrimEnd('.');
             throw new UsageException($"{path}: cannot read: {cause}");
         }
+        return Data(path, text);
+    }
+
+    /// <summary>The data in the text of a file.</summary>
+    public static string Data(string path, string text)
+    {
         if (!text.AsSpan().TrimStart().StartsWith("<", StringComparison.Ordinal)) return text;
         int begin = text.IndexOf(DataBegin, StringComparison.Ordinal);
         int end = begin < 0 ? -1 : text.IndexOf(DataEnd, begin, StringComparison.Ordinal);

@@ -24,10 +24,14 @@ internal sealed record StockSize(int Batch, int Groups, int Vector)
     public static StockSize Of(Version kernel) => new(kernel >= new Version(6, 1) ? 64 : 32, kernel >= new Version(6, 16) ? 7 : 1, kernel >= new Version(6, 10) ? 31 : 15);
 
     /// <summary>"6.18.44-fc" is 6.18.44.</summary>
-    public static Version ReleaseOf(string release)
+    public static Version ReleaseOf(string release) =>
+        TryReleaseOf(release) ?? throw new UsageException($"kernel: the release '{release}' has no number", ofThisMachine: true);
+
+    /// <summary>The same, or null where it has no number.</summary>
+    public static Version? TryReleaseOf(string release)
     {
         string digits = new([.. release.TakeWhile(static c => char.IsAsciiDigit(c) || c == '.')]);
-        return Version.TryParse(digits.Trim('.'), out Version? v) ? v : throw new UsageException($"kernel: the release '{release}' has no number", ofThisMachine: true);
+        return Version.TryParse(digits.Trim('.'), out Version? v) ? v : null;
     }
 
     /// <summary>Pages that may be counted and belong to nothing, on cpus CPUs, below a group with so many groups that paid.</summary>

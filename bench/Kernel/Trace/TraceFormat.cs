@@ -72,17 +72,7 @@ internal static class TraceFormat
         Span<byte> magic = stackalloc byte[10];
         if (from.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false) != magic.Length || !magic.SequenceEqual(Magic))
             throw new UsageException($"{name}: is no recording (it does not begin with MCGTRACE1); memcgnative record makes one");
-        TraceHeader header;
-        try
-        {
-            header = JsonSerializer.Deserialize(NextBlock(from, name, 0) ?? throw Damaged(name, 0, "has no header"), TraceJson.Default.TraceHeader)
-                ?? throw Damaged(name, 0, "has an empty header");
-        }
-        catch (JsonException)
-        {
-            throw Damaged(name, 0, "has a header that is not the JSON expected");
-        }
-        if (header.Cpus is < 1 or > MostCpus) throw Damaged(name, 0, $"says that it has {header.Cpus} CPUs");
+        TraceHeader header = Header(NextBlock(from, name, 0) ?? throw Damaged(name, 0, "has no header"), name);
         var decoder = new TraceDecoder(name, header.Cpus);
         for (int block = 1; ; block++)
         {
@@ -91,6 +81,26 @@ internal static class TraceFormat
             decoder.Add(raw, block);
         }
         return new TraceFile(header, decoder.Events);
+    }
+
+    /// <summary>Block 0.</summary>
+    public static TraceHeader Header(ReadOnlySpan<byte> json, string name)
+    {
+        TraceHeader header;
+        try
+        {
+            header = JsonSerializer.Deserialize(json, TraceJson.Default.TraceHeader) ?? throw Damaged(name, 0, "has an empty header");
+        }
+        catch (JsonException)
+        {
+            throw Damaged(name, 0, "has a header that is not the JSON expected");
+        }
+        if (header.Cpus is < 1 or > MostCpus) throw Damaged(name, 0, $"says that it has {header.Cpus} CPUs");
+        if (header.Kernel is null || header.Cgroup is null || header.Command is null || header.Source is null || header.Recorded is null)
+            throw Damaged(name, 0, "has a header with a text that is null");
+        if (StockSize.TryReleaseOf(header.Kernel) is null) throw Damaged(name, 0, "names a kernel without a number");
+        if (header.Attributed < 0 || header.Unattributed < 0 || header.Lost < 0 || header.Charged < 0) throw Damaged(name, 0, "counts fewer than no events");
+        return header;
     }
 
     private static byte[]? NextBlock(Stream from, string name, int block)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+using System.CommandLine;
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
@@ -17,14 +18,17 @@ public sealed class FuzzTests
 {
     private const long MostBytes = 64L << 20;
 
-    private static readonly int inputs = int.TryParse(Environment.GetEnvironmentVariable("MEMCGNATIVE_FUZZ"), out int n) ? n : 1500;
+    private static readonly int? asked = int.TryParse(Environment.GetEnvironmentVariable("MEMCGNATIVE_FUZZ"), out int n) ? n : null;
+
+    /// <summary>Of formats of one line, and of whole files.</summary>
+    private static readonly int inputs = asked ?? 1500, files = asked ?? 300;
     private static readonly int seed = int.TryParse(Environment.GetEnvironmentVariable("MEMCGNATIVE_FUZZ_SEED"), out int s) ? s : 0x5eed;
 
     private static readonly Lazy<Topology> machine = new(() => SyntheticTopology.Parse("pack:2 numa:2 core:4 pu:2"));
 
-    private static readonly Lazy<string> result = new(() => JsonSerializer.Serialize(MadeUpResult.On("pack:1 core:2 pu:1", "3.17", "3.19"), ResultJson.Default.Result));
+    private static readonly CliEnvironment dualSocket = new() { Topology = () => machine.Value };
 
-    private static string InMemory(string name) => Path.Combine(Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath(), $"memcgnative-fuzz-{Environment.ProcessId}-{name}");
+    private static readonly Lazy<string> result = new(() => JsonSerializer.Serialize(MadeUpResult.On("pack:1 core:2 pu:1", "3.17", "3.19"), ResultJson.Default.Result));
 
     private static readonly string[] tokens =
     [
@@ -61,51 +65,57 @@ public sealed class FuzzTests
     [Fact]
     public void Scenario_files() => Fuzz(
         [.. Directory.GetFiles(Path.Combine(Repository.Root, "bench/Kernel/scenarios"), "*.memcg").Order(StringComparer.Ordinal).Select(File.ReadAllText)],
-        text => _ = ScriptParser.Parse("fuzz", text), inputs / 5);
+        text => _ = ScriptParser.Parse("fuzz", text), files);
 
     [Fact]
     public void Recordings_and_the_sysfs_trees_in_them() => Fuzz(
         [.. new[] { "vm-one-node", "two-sockets", "cxl", "memory-less-node" }.Select(m => File.ReadAllText(Path.Combine(Machines.Directory, m, "machine.txt")))],
-        text => _ = SysfsTopology.Read(MachineRecording.Read(new StringReader(text), "fuzz")), inputs / 5);
+        text => _ = SysfsTopology.Read(MachineRecording.Read(new StringReader(text), "fuzz")), files);
 
     [Fact]
     public void Results() => Fuzz([result.Value], text =>
     {
-        string file = InMemory("result.json");
-        Result? read;
-        try
-        {
-            File.WriteAllText(file, text, new UTF8Encoding(false)); // half a surrogate becomes U+FFFD
-            (read, _) = ResultReader.LoadAny(file);
-        }
-        finally
-        {
-            File.Delete(file);
-        }
+        const string File = "fuzz";
+        string stored = Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)); // half a surrogate becomes U+FFFD, as in a file
+        (Result? read, _) = ResultReader.ReadAny(File, ResultReader.Data(File, stored));
         if (read is null) return;
         // What was taken has to be shown in every form.
         foreach (var form in (Func<Result, string>[])[TextReports.Markdown, TextReports.Csv, TextReports.Histograms, TextReports.WillItScale, TextReports.Lkp]) _ = form(read);
-        if (read.Points.Count > 0) _ = Comparison.Of(file, read, file, read, 2);
+        if (read.Points.Count > 0) _ = Comparison.Of(File, read, File, read, 2);
         if (text.Length % 16 == 0) _ = HtmlReport.Text(read);
-    }, inputs / 5);
+    }, files);
 
     /// <summary>Bytes as Latin-1 text, so that they are bent as all the others are.</summary>
     [Fact]
     public void Recordings_of_the_kernel() => Fuzz(
         [.. Directory.GetFiles(Path.Combine(Repository.Root, "tests/Unit/Fixtures/recordings"), "guest-*.mtrace").Order(StringComparer.Ordinal)
             .Select(f => Encoding.Latin1.GetString(File.ReadAllBytes(f)))],
-        text => _ = TraceFormat.Read(new MemoryStream(Encoding.Latin1.GetBytes(text)), "fuzz"), inputs / 5);
+        text => _ = TraceFormat.Read(new MemoryStream(Encoding.Latin1.GetBytes(text)), "fuzz"), files);
 
+    /// <summary>Taken or refused by the parser. What a command makes of a value is the other formats, and the commands themselves are run below.</summary>
     [Fact]
-    public void Command_lines() => Fuzz(Corpus("line"), line =>
+    public void Command_lines()
+    {
+        RootCommand root = CommandTree.Build(new OptionSet(), new CommandContext(new OptionSet(), new CliEnvironment(), [], TextWriter.Null, TextWriter.Null));
+        Fuzz(Corpus("line"), line =>
+        {
+            string[] args = CliBox.Split(line);
+            ParseResult parsed = root.Parse(args, Cli.Plain);
+            if (parsed.Errors.Count > 0) throw new UsageException(ParseErrors.OneLine(parsed, args));
+        }, inputs);
+    }
+
+    /// <summary>A fiftieth: each builds the whole tree of commands and does what it says, 2 ms.</summary>
+    [Fact]
+    public void Commands_that_run() => Fuzz(Corpus("line"), line =>
     {
         string[] args = CliBox.Split(line.Replace("placement", "topology", StringComparison.Ordinal));
         if (args is ["run" or "sweep", ..] && !args.Contains("--dry-run")) args = [.. args, "--dry-run"]; // what it would do, not that it does it
         args = [.. args.Where(a => !a.StartsWith("-o", StringComparison.Ordinal) && !a.StartsWith("--o", StringComparison.Ordinal))];
-        CliBox.Answer answer = CliBox.Run("", args);
+        CliBox.Answer answer = CliBox.Run("", args, dualSocket);
         if (answer.Code is not (0 or 2 or 3)) throw new InvalidOperationException($"exit {answer.Code}: {answer.Error}");
         if (answer.Code != 0 && answer.Error.TrimEnd().Split('\n').Length != 1 && !args.Contains("--debug")) throw new InvalidOperationException($"several lines: {answer.Error}");
-    }, inputs / 5);
+    }, files > 10_000 ? files / 50 : files);
 
     private static string[] Corpus(string name) => File.ReadAllLines(Path.Combine(Repository.Root, "tests/Unit/Fuzz/corpus", name + ".txt"));
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
+using System.Globalization;
+using System.Text.RegularExpressions;
 using MemcgNative.Bench;
 using MemcgNative.Native;
 using Xunit;
@@ -48,6 +50,28 @@ public sealed class KernelCommandTests
         Assert.All(NotModelled.All, n => Assert.Contains($"# {n.Test}: {n.Why}", list, StringComparison.Ordinal));
         Assert.All(NotModelled.All, n => Assert.Contains($"| {n.Test} | {n.Why} |", page, StringComparison.Ordinal));
     }
+
+    /// <summary>The tests of the kernel's main line as of 7.1, in the order of their files.</summary>
+    [Theory]
+    [InlineData("test_memcontrol", "subtree_control current_peak min low high high_sync max reclaim oom_events swap_max_peak sock oom_group_ oom_group_ oom_group_ "
+        + "inotify inotify")]
+    [InlineData("test_kmem", "kmem_basic kmem_memcg_deletion kpagecgroup kernel_stacks kmem_dead_cgroups percpu_basic")]
+    public void Each_test_of_the_kernel_is_a_scenario_or_has_a_reason(string file, string tests)
+    {
+        string[] said = [.. ScenarioFiles.Names.Select(n => ScenarioFiles.Text(n).Split('\n')[0]).Concat(NotModelled.All.Select(n => n.Test))
+            .Where(s => s.Contains(file, StringComparison.Ordinal))];
+        string[] names = tests.Split(' ');
+        for (int i = 0; i < names.Length; i++)
+            Assert.True(said.Any(s => s.Contains(names[i], StringComparison.Ordinal) && Numbers(s).Contains(i + 1)),
+                $"{file} {i + 1} {names[i]}: neither a scenario nor in NotModelled");
+    }
+
+    /// <summary>"3", "15, 16" and "12-14" in a line.</summary>
+    private static IEnumerable<int> Numbers(string line) => Regex.Matches(line, @"\b(\d+)(?:-(\d+))?\b").SelectMany(m =>
+    {
+        int first = int.Parse(m.Groups[1].ValueSpan, CultureInfo.InvariantCulture);
+        return Enumerable.Range(first, m.Groups[2].Success ? int.Parse(m.Groups[2].ValueSpan, CultureInfo.InvariantCulture) - first + 1 : 1);
+    });
 
     [Fact]
     public void The_table_sets_two_eras_side_by_side()

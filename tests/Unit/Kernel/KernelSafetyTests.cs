@@ -70,6 +70,16 @@ public sealed class KernelSafetyTests : IDisposable
         OneLine("no mounted cgroup hierarchy has the memory controller", Within("umount -R -l /sys/fs/cgroup", $"memcgnative {command}"));
 
     [Fact]
+    public void The_root_of_a_cgroup_namespace_is_not_taken_for_the_root_group()
+    {
+        KernelScenarioTests.SkipUnlessRoot();
+        CgroupHost host = CgroupHost.Find();
+        Assert.SkipWhen(host.V2 || host.Parent == host.Mount, "needs v1, and this process below the root group");
+        OneLine("is the root of a namespace, not of the hierarchy", Within("true",
+            $"unshare -C /bin/sh -c 'umount -l {host.Mount}; mount -t cgroup -o memory none {host.Mount} || exit 99; exec memcgnative kernel probe --root -r 1'"));
+    }
+
+    [Fact]
     public void No_tracefs_is_one_line_and_exit_3() =>
         OneLine("tracefs is not mounted there", Within("mount -t tmpfs none /sys/kernel/tracing", "memcgnative record -o /dev/null -- true"));
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Diagnostics;
+using System.Text.Json;
 using MemcgNative.Bench;
 using MemcgNative.Native;
 using Xunit;
@@ -45,6 +46,34 @@ public sealed class KernelScenarioTests
     }
 
     [Fact]
+    public void A_probe_has_every_place_the_root_group_first_and_leaves_nobody_there()
+    {
+        SkipUnlessRoot();
+        (int code, string text, string error) = Program("kernel", "probe", "--root", "-r", "1", "-d", "2ms", "-t", "1", "--format", "json");
+        Assert.SkipWhen(code == ExitCode.NotHere, error.Trim());
+        Assert.True(code == 0, error);
+        ProbeResult probe = JsonSerializer.Deserialize(text, ProbeJson.Default.ProbeResult)!;
+        Assert.Equal(["root", "here", "depth 1", "depth 3", "depth 5"], probe.Series.Select(s => s.Place).Distinct());
+        Assert.Equal(3 * 5, probe.Series.DistinctBy(s => (s.Loop, s.Place)).Count());
+        Assert.All(probe.Series, s => Assert.True(s.MedianOpsPerS > 0));
+        string[] inRoot = File.ReadAllLines(Path.Combine(CgroupHost.Find().Mount, "cgroup.procs"));
+        Assert.DoesNotContain(inRoot, pid => CommandOf(pid) is var line && line.Contains(AppContext.BaseDirectory, StringComparison.Ordinal)
+            && line.Contains(KernelTaskCommand.Name, StringComparison.Ordinal));
+    }
+
+    private static string CommandOf(string pid)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{pid}/cmdline");
+        }
+        catch (IOException)
+        {
+            return ""; // it ended
+        }
+    }
+
+    [Fact]
     public void A_wrong_expectation_is_found_on_the_kernel_too()
     {
         SkipUnlessRoot();
@@ -78,6 +107,18 @@ public sealed class KernelScenarioTests
         root.Write("sys/fs/cgroup/memory/a/b/tasks", "");
         CgroupHost host = CgroupHost.Find(root.Path);
         Assert.Equal((v2, parent), (host.V2, host.Parent));
+    }
+
+    [Theory]
+    [InlineData(false, "release_agent", true)]
+    [InlineData(false, "notify_on_release", false)]
+    [InlineData(true, "cgroup.procs", true)]
+    [InlineData(true, "cgroup.type", false)]
+    public void The_root_of_a_namespace_is_not_the_root_of_the_hierarchy(bool v2, string file, bool root)
+    {
+        using var mount = new FakeRoot();
+        mount.Write(file, "");
+        Assert.Equal(root, new CgroupHost(v2, mount.Path, mount.Path).ShowsRoot);
     }
 
     [Fact]

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 using System.Buffers.Binary;
+using System.Text;
+using System.Text.Json;
+using System.Text.RegularExpressions;
 using MemcgNative.Accounting;
 using MemcgNative.Bench;
 using MemcgNative.Native;
@@ -113,6 +116,39 @@ public sealed class TraceTests
                     if (i % 8 == 1) Drive(new TraceFile(header, decoder.Events));
                 }
                 Assert.True(GC.GetAllocatedBytesForCurrentThread() - before < 64 << 20, $"input {i} took {GC.GetAllocatedBytesForCurrentThread() - before} bytes");
+            }
+            catch (UsageException e)
+            {
+                Assert.StartsWith("t: ", e.Message, StringComparison.Ordinal);
+            }
+        }
+    }
+
+    /// <summary>Headers bent and checksummed anew: what is taken can be replayed and reported.</summary>
+    [Fact]
+    public void Damaged_headers_are_refused_in_one_line()
+    {
+        int count = int.TryParse(Environment.GetEnvironmentVariable("MEMCGNATIVE_FUZZ"), out int asked) ? asked : 4000;
+        byte[] good = JsonSerializer.SerializeToUtf8Bytes(header, TraceJson.Default.TraceHeader);
+        TraceFile small = Small(3);
+        ReplayResult result = ReplayCommand.Replay(small, Model.Parse("6.18"), 2, TestContext.Current.CancellationToken);
+        string[] words = ["null", "-1", "99999999999.9", "1e9", "\"\"", "\"9999999999.1\"", "\"\\n\"", "8192", "[]", "0.5", "true"];
+        var random = new Random(4712);
+        for (int i = 0; i < count; i++)
+        {
+            string text = Encoding.UTF8.GetString(good);
+            if (i % 2 == 0) // another value
+            {
+                MatchCollection values = Regex.Matches(text, "(?<=:)(\"[^\"]*\"|[^,}\"]+)");
+                Match value = values[random.Next(values.Count)];
+                text = string.Concat(text.AsSpan(0, value.Index), words[random.Next(words.Length)], text.AsSpan(value.Index + value.Length));
+            }
+            byte[] bytes = Encoding.UTF8.GetBytes(text);
+            if (i % 4 > 1) bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
+            try
+            {
+                TraceHeader read = TraceFormat.Header(bytes, "t");
+                ReplayReport.Rows(small with { Header = read }, result);
             }
             catch (UsageException e)
             {
