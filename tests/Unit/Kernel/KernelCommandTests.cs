@@ -23,6 +23,7 @@ public sealed class KernelCommandTests
     [InlineData("kernel", "which command? probe, compare. See: memcgnative kernel --help")]
     [InlineData("kernel prob", "unknown command 'prob'; did you mean 'probe'?")]
     [InlineData("kernel compare /nowhere.json", "/nowhere.json: cannot be read")]
+    [InlineData("conform @/etc/hostname", "@/etc/hostname: no such file, and no scenario of this program")] // not the library's file of arguments
     [InlineData("kernel probe --reps 0", "--reps: '0' is not a number from 1 to 1000")]
     public void What_is_wrong_is_one_line_and_exit_2(string line, string begin)
     {
