@@ -217,6 +217,7 @@ internal static class BookCases
         .. Right<Lruvecs<TicketLock, ByLruBit>>("LruvecLruBit"),
         Case.Of<MoveAgainstCatch<Books<TicketLock, OneBook, W0, RcuLockWait, Pagevecs>, N1, N1, N1>>("B1", "W0", "1s1c", Expect.Broken),
         Case.Of<MoveAgainstCatch<Books<TicketLock, OneBook, W2NoFence, RcuLockWait, Pagevecs>, N1, N1, N1>>("B2", "W2-nofence", "1s1c", Expect.BrokenUnderTso),
+        Case.Of<MoveAgainstCatch<Books<TicketLock, OneBook, W2, RcuLockWait, Pagevecs>, N1, N1, N1>>("B2", "W2", "1s1c"),
         Case.Of<MoveAgainstCatch<Books<TicketLock, OneBook, W3, RcuLockWait, Pagevecs>, N1, N1, N1>>("B1", "W3", "1s1c"),
         Case.Of<MoveAgainstCatch<Books<TicketLock, OneBook, W3, RcuLockWait, Pagevecs>, N1, N1, N2>>("B1", "W3", "1s1c, two moves", Expect.Broken, heavy: true),
         Case.Of<DestroyAgainstCatch<W1, RcuLockWait, N1, N0>>("B3", "W1,rcu+lockwait,qsbr", "1d1c"),
