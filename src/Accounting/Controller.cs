@@ -43,7 +43,11 @@ public readonly unsafe struct Controller<TCounter, TPageCgroup, TLru, TUncharge,
     /// <inheritdoc/>
     public static void CancelKmem(in ThisCpu cpu, Memcg* memcg, int pages) => TCounter.UnchargeKmem(cpu, memcg, pages);
     /// <inheritdoc/>
-    public static void DropChargePin(in ThisCpu cpu, Memcg* memcg, int pages) => TResidents.OnUncounted(cpu, memcg, pages);
+    public static void DropChargePin(in ThisCpu cpu, Memcg* memcg, int pages)
+    {
+        TResidents.OnUncounting(cpu);
+        TResidents.OnUncounted(cpu, memcg, pages);
+    }
     /// <inheritdoc/>
     public static void UnchargeKmem(in ThisCpu cpu, Memcg* memcg, int pages)
     {

@@ -11,7 +11,9 @@ public unsafe interface IChargePin
 {
     /// <summary>pages were added to memcg's own counter.</summary>
     static abstract void OnCounted(in ThisCpu cpu, Memcg* memcg, int pages);
-    /// <summary>pages were taken off memcg's own counter; may drop the last reference, memcg must not be touched afterwards.</summary>
+    /// <summary>Counted pages are about to be taken off: what keeps memcg, and with it its parents, until <see cref="OnUncounted"/> has been told.</summary>
+    static abstract void OnUncounting(in ThisCpu cpu);
+    /// <summary>pages were taken off memcg and its parents; may drop the last reference, memcg must not be touched afterwards.</summary>
     static abstract void OnUncounted(in ThisCpu cpu, Memcg* memcg, int pages);
     /// <summary>This CPU's stock begins to remember memcg.</summary>
     static abstract void OnStockCached(in ThisCpu cpu, Memcg* memcg);
@@ -24,6 +26,8 @@ public readonly unsafe struct NoPin : IChargePin
 {
     /// <inheritdoc/>
     public static void OnCounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
+    /// <inheritdoc/>
+    public static void OnUncounting(in ThisCpu cpu) { }
     /// <inheritdoc/>
     public static void OnUncounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
     /// <inheritdoc/>

@@ -163,6 +163,7 @@ public readonly unsafe struct PageCounter<TLayout> : ICounterDesign where TLayou
     [MethodImpl(Inline)]
     public static void Uncharge<TPin>(in ThisCpu cpu, Memcg* memcg, int memory, int memsw) where TPin : struct, IChargePin
     {
+        TPin.OnUncounting(cpu);
         if (memory != 0) Uncharge(Of(memcg, CounterKind.Memory), memory);
         if (memsw != 0 && CountsSwap(memcg)) Uncharge(Of(memcg, CounterKind.Memsw), memsw);
         TPin.OnUncounted(cpu, memcg, memory);

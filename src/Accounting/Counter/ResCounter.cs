@@ -236,6 +236,7 @@ public readonly unsafe struct ResCounter<TLayout, TLock> : ICounterDesign where 
     /// <remarks>memsw is ignored where swap is not counted, so callers need not ask.</remarks>
     public static void Uncharge<TPin>(in ThisCpu cpu, Memcg* memcg, int memory, int memsw) where TPin : struct, IChargePin
     {
+        TPin.OnUncounting(cpu);
         if (memory != 0) UnchargeUntil(cpu, Of(memcg, CounterKind.Memory), null, CounterKind.Memory, memory);
         if (memsw != 0 && CountsSwap(memcg)) UnchargeUntil(cpu, Of(memcg, CounterKind.Memsw), null, CounterKind.Memsw, memsw);
         TPin.OnUncounted(cpu, memcg, memory);

@@ -59,8 +59,9 @@ public readonly unsafe struct SingleSlotStock<TBatch> : IStockDesign where TBatc
     {
         SingleSlot* slot = Of(cpu.Area);
         Memcg* memcg = AtomicPtr<Memcg>.Load(&slot->Cached);
-        if (memcg == null || (root != null && !Memcg.IsDescendant(memcg, root))) return;
+        if (memcg == null) return;
         int pages = AtomicInt.Load(&slot->Pages);
+        if (pages != 0 && root != null && !Memcg.IsDescendant(memcg, root)) return; // in this order: without pages memcg may be another group by now
         AtomicInt.Store(&slot->Pages, 0);
         AtomicPtr<Memcg>.Store(&slot->Cached, null);
         if (pages != 0) TCounter.Uncharge<TPin>(cpu, memcg, pages, pages);

@@ -43,8 +43,16 @@ public readonly unsafe struct ForceEmpty : IResidentsDesign
     public static void OnCounted(in ThisCpu cpu, Memcg* memcg, int pages) => AtomicLong.Add(References(memcg), pages); // put by OnUncounted
 
     /// <inheritdoc/>
+    /// <remarks>C11: with usage at 0 the mover lets the group go, and this CPU is still in its counters. Linux: irqs are off, which RCU-sched waits for.</remarks>
     [MethodImpl(Inline)]
-    public static void OnUncounted(in ThisCpu cpu, Memcg* memcg, int pages) => AtomicLong.Add(References(memcg), -pages); // got by OnCounted
+    public static void OnUncounting(in ThisCpu cpu) => Rcu.ReadLock(cpu);
+    /// <inheritdoc/>
+    [MethodImpl(Inline)]
+    public static void OnUncounted(in ThisCpu cpu, Memcg* memcg, int pages)
+    {
+        AtomicLong.Add(References(memcg), -pages); // got by OnCounted
+        Rcu.ReadUnlock(cpu);
+    }
 
     /// <inheritdoc/>
     [MethodImpl(Inline)]

@@ -34,8 +34,12 @@ public readonly unsafe struct MoveToParent : IResidentsDesign
     [MethodImpl(Inline)]
     public static void OnCounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
     /// <inheritdoc/>
+    /// <remarks>C11: with usage at 0 the mover lets the group go, and this CPU is still in its counters. Linux: irqs are off, which RCU-sched waits for.</remarks>
     [MethodImpl(Inline)]
-    public static void OnUncounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
+    public static void OnUncounting(in ThisCpu cpu) => Rcu.ReadLock(cpu);
+    /// <inheritdoc/>
+    [MethodImpl(Inline)]
+    public static void OnUncounted(in ThisCpu cpu, Memcg* memcg, int pages) => Rcu.ReadUnlock(cpu);
     /// <inheritdoc/>
     [MethodImpl(Inline)]
     public static void OnStockCached(in ThisCpu cpu, Memcg* memcg) { }

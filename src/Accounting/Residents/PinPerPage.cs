@@ -30,6 +30,10 @@ public readonly unsafe struct PinPerPage : IResidentsDesign
 
     /// <inheritdoc/>
     [MethodImpl(Inline)]
+    public static void OnUncounting(in ThisCpu cpu) { }
+
+    /// <inheritdoc/>
+    [MethodImpl(Inline)]
     public static void OnUncounted(in ThisCpu cpu, Memcg* memcg, int pages) => Css.PutMany(cpu, &memcg->Css, pages); // got by OnCounted
 
     /// <inheritdoc/>

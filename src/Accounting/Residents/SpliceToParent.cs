@@ -36,6 +36,9 @@ public readonly unsafe struct SpliceToParent : IResidentsDesign
     public static void OnCounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
     /// <inheritdoc/>
     [MethodImpl(Inline)]
+    public static void OnUncounting(in ThisCpu cpu) { }
+    /// <inheritdoc/>
+    [MethodImpl(Inline)]
     public static void OnUncounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
     /// <inheritdoc/>
     [MethodImpl(Inline)]

@@ -160,13 +160,8 @@ public readonly unsafe struct AtUnmap<TForm> : IUnchargeDesign where TForm : str
     public static void OnSwapOut<TC>(in ThisCpu cpu, Page* page, SwapEntry entry) where TC : struct, IMemoryController { }
 
     /// <inheritdoc/>
-    public static bool OnMigratePrepare<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController
-    {
-        bool anon = PageMapping.IsAnon(old);
-        if (TForm.MigrationCharges) return TryChargeCopy<TC>(cpu, old, page, anon);
-        if (Pays<TC>(cpu, old, anon, out Memcg* owner)) CommitCopy<TC>(cpu, page, owner, anon); // the charge of old, which nobody takes now, keeps the group
-        return true; // unmapped meanwhile: nobody pays for the copy either
-    }
+    public static bool OnMigratePrepare<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController =>
+        TryPayForCopy<TC>(cpu, old, page, PageMapping.IsAnon(old));
 
     /// <summary>Whose charge old carries. The mark is set in the same section; where there is none, an unmap may take the charge at once.</summary>
     private static bool Pays<TC>(in ThisCpu cpu, Page* old, bool anon, out Memcg* owner) where TC : struct, IMemoryController
@@ -176,18 +171,22 @@ public readonly unsafe struct AtUnmap<TForm> : IUnchargeDesign where TForm : str
         return used;
     }
 
-    /// <summary>Charging may wait, and without a mark nothing keeps the charge of old, and with it the group: a reference does until the copy has a charge.</summary>
-    private static bool TryChargeCopy<TC>(in ThisCpu cpu, Page* old, Page* page, bool anon) where TC : struct, IMemoryController
+    /// <summary>
+    /// Up to 3.5 the copy has a charge of its own; getting it may wait, and without a mark nothing keeps the charge of old, and with it the group:
+    /// a reference does until then. Since 3.6 one charge pays for both frames, and an unmap may take it before the end is done with the other:
+    /// the reference stays until the end. False also when the group has no reference left: it is being emptied for the last time.
+    /// </summary>
+    private static bool TryPayForCopy<TC>(in ThisCpu cpu, Page* old, Page* page, bool anon) where TC : struct, IMemoryController
     {
         Rcu.ReadLock(cpu);
         bool used = Pays<TC>(cpu, old, anon, out Memcg* owner);
-        bool held = used && Css.TryGet(cpu, &owner->Css); // put below; refused: the group is being emptied for the last time
+        bool held = used && Css.TryGet(cpu, &owner->Css); // put below, or by OnMigrateEnd
         Rcu.ReadUnlock(cpu);
-        bool charged = held && Charging.TryCharge<TC>(cpu, owner, 1, Gfp.Kernel);
-        if (charged) CommitCopy<TC>(cpu, page, owner, anon);
+        bool paid = held && (!TForm.MigrationCharges || Charging.TryCharge<TC>(cpu, owner, 1, Gfp.Kernel));
+        if (paid) CommitCopy<TC>(cpu, page, owner, anon);
         else if (used && anon && TForm.MigrationMarks) EndMark<TC>(cpu, old, old);
-        if (held) Css.Put(cpu, &owner->Css);
-        return charged || !used;
+        if (held && TForm.MigrationCharges) Css.Put(cpu, &owner->Css);
+        return paid || !used; // unmapped meanwhile: nobody pays for the copy either
     }
 
     /// <summary>What stays in use may have been zapped for the last time while the mark kept it charged.</summary>
@@ -212,6 +211,7 @@ public readonly unsafe struct AtUnmap<TForm> : IUnchargeDesign where TForm : str
             // Counted as what the page was: the copy of a migration that failed has no mapping to say so.
             charge = new ClearedCharge(TForm.MigrationCharges ? charge.Memory : 0, TForm.MigrationCharges ? charge.Memsw : 0, 1, anon ? 1 : 0);
             GiveBack<TC>(cpu, owner, charge);
+            if (!TForm.MigrationCharges) Css.Put(cpu, &owner->Css); // got by OnMigratePrepare
         }
         if (anon) EndMark<TC>(cpu, old, used); // up to 3.5 Linux cleared the mark before it uncharged the unused page; the look at the survivor comes after both
     }

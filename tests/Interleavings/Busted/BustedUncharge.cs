@@ -240,7 +240,7 @@ internal readonly unsafe struct LooksThenMarks : IUnmapDefect
         Memcg* owner = TC.OwnerOf(cpu, old, out bool used);
         if (!used) return true;
         TC.TryMarkMigrating(cpu, old, out _);
-        return TC.Commit(cpu, page, owner, PageMapping.IsAnon(old));
+        return Css.TryGet(cpu, &owner->Css) && TC.Commit(cpu, page, owner, PageMapping.IsAnon(old)); // put by OnMigrateEnd
     }
 }
 
@@ -251,9 +251,35 @@ internal readonly unsafe struct ChargesWithoutMark : IUnmapDefect
         AtUnmap<Early2629>.OnMigratePrepare<TC>(cpu, old, page);
 }
 
+/// <summary>C1: the group's reference goes when the copy is committed: one charge keeps it for both frames.</summary>
+internal readonly unsafe struct PutsAtCommit : IUnmapDefect
+{
+    public static bool OnMigratePrepare<TC, TForm>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController where TForm : struct, IEarlyForm
+    {
+        bool paid = AtUnmap<TForm>.OnMigratePrepare<TC>(cpu, old, page);
+        Memcg* owner = TC.OwnerOf(cpu, page, out bool used);
+        if (used) Css.Put(cpu, &owner->Css);
+        return paid;
+    }
+
+    public static void OnMigrateEnd<TC, TForm>(in ThisCpu cpu, Page* old, Page* page, bool ok) where TC : struct, IMemoryController where TForm : struct, IEarlyForm
+    {
+        int anon = PageMapping.IsAnon(old) ? 1 : 0;
+        if (TC.TryClear(cpu, ok ? old : page, UnchargeType.Force, out Memcg* owner, out _)) UnchargeGather.Flush<TC>(cpu, owner, 0, 0, anon, 1 - anon);
+        AtUnmap<TForm>.OnMigrateEnd<TC>(cpu, old, page, ok); // the rest: the unused page is cleared
+    }
+}
+
 /// <summary>C1: the copy is charged at the start, as up to 3.5, and at the end the unused page gives nothing back, as since 3.6.</summary>
 internal readonly unsafe struct KeepsSecondCharge : IUnmapDefect
 {
+    public static bool OnMigratePrepare<TC, TForm>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController where TForm : struct, IEarlyForm
+    {
+        if (!AtUnmap<TForm>.OnMigratePrepare<TC>(cpu, old, page)) return false;
+        Memcg* owner = TC.OwnerOf(cpu, page, out bool used);
+        return !used || Css.TryGet(cpu, &owner->Css); // put by OnMigrateEnd
+    }
+
     public static void OnMigrateEnd<TC, TForm>(in ThisCpu cpu, Page* old, Page* page, bool ok) where TC : struct, IMemoryController where TForm : struct, IEarlyForm =>
         AtUnmap<Early36>.OnMigrateEnd<TC>(cpu, old, page, ok);
 }

@@ -260,6 +260,40 @@ internal readonly unsafe struct LimitBesideCharge<TCounter> : ICase where TCount
     }
 }
 
+/// <summary>C11: the last page of a group is uncharged; whoever sees usage at 0 lets the group go, a grace period later. The other is still in its counters.</summary>
+internal readonly unsafe struct LastUnchargeAgainstRelease<TCounter, TPin> : ICase where TCounter : struct, ICounterDesign where TPin : struct, IChargePin
+{
+    private static Memcg* root, group;
+    private static SimulatedCpus cpus;
+
+    public static int Cpus => 2;
+
+    public static void Setup()
+    {
+        cpus = SimulatedCpus.New(Cpus, RcuFlavour.Membarrier);
+        MemcgTree* tree = SimulatedMemcgs.Tree();
+        Guarded<int>.Set(&tree->SwapAccounting, 1);
+        root = SimulatedMemcgs.New<TCounter>(tree, null, "root");
+        group = SimulatedMemcgs.New<TCounter>(tree, root, "group");
+        TCounter.ChargeForced<TPin>(cpus[0], group, 1);
+    }
+
+    public static void Body(int cpu)
+    {
+        if (cpu != 0) TCounter.Uncharge<TPin>(cpus[cpu], group, 1, 1);
+        else if (TCounter.Usage(group, CounterKind.Memory) == 0) Rcu.Call(cpus[0], &group->Css.Rcu, &Free); // as the mover does
+        Rcu.CpuOffline(cpus[cpu]);
+    }
+
+    private static void Free(in ThisCpu cpu, RcuHead* head) => Machine.OnFree((byte*)head - Css.RcuOffset, Memcg.Bytes);
+
+    public static void Final()
+    {
+        long memory = TCounter.Usage(root, CounterKind.Memory), memsw = TCounter.Usage(root, CounterKind.Memsw);
+        if (memory != 0 || memsw != 0) Bug.Fail("the root still pays", memory, memsw);
+    }
+}
+
 internal unsafe interface ISetLimit
 {
     static abstract bool TrySet(void* counter, long pages);
@@ -272,6 +306,8 @@ internal readonly unsafe struct ShippedSetLimit : ISetLimit
 
 internal static class CounterCases
 {
+    private const string Nulls = "residents: MoveToParent, as far as it ties a charge to its group";
+
     public static IReadOnlyList<Case> All { get; } =
     [
         Case.Of<CounterCase<ChargeAndGiveBack<N2>>>("counter", "page_counter", "2"),
@@ -281,6 +317,9 @@ internal static class CounterCases
         .. Charged<ResCounter<ResCounter40, TestAndSetLock>>("ResCounter40Tas"),
         .. Charged<ResCounter<ResCounter56, TicketLock>>("ResCounter56"),
         .. Charged<PageCounter<PageCounter192>>("PageCounter192"),
+        Case.Of<LastUnchargeAgainstRelease<ResCounter<ResCounter56, TicketLock>, NoPin>>("C11", "busted-no-reader,ResCounter56", "1r1u", Expect.Broken),
+        Case.Of<LastUnchargeAgainstRelease<PageCounter<PageCounter40>, NoPin>>("C11", "busted-no-reader,PageCounter40", "1r1u", Expect.Broken),
+        Case.Of<LastUnchargeAgainstRelease<PageCounter<PageCounter40>, ForceEmpty>>("C11", "PageCounter40,ForceEmpty", "1r1u"),
         Case.Of<LimitBesideCharge<CountsWithoutLookingAgain>>("S3", "busted-one-look", "limit", Expect.Broken),
         Case.Of<CounterCase<UnderflowAgainstUncharge<FailsAtOnce>>>("S1", "page_counter", "accepted", Expect.Broken, note: "an underflow ends the run at once"),
         Case.Of<CounterCase<UnderflowAgainstUncharge<RepairsItself>>>("S1", "busted-self-repair", "1u1u", Expect.Broken),
@@ -299,6 +338,7 @@ internal static class CounterCases
         Case.Of<Chargers<TCounter, N3>>("counter", name, "3", heavy: Announced.Of(Axis.Counter).Contains(typeof(TCounter))),
         Case.Of<Chargers<TCounter, N4>>("counter", name, "4", heavy: !name.StartsWith("Res", StringComparison.Ordinal)),
         Case.Of<LimitBesideCharge<TCounter>>("S3", name, "limit"),
+        Case.Of<LastUnchargeAgainstRelease<TCounter, MoveToParent>>("C11", name, "1r1u", nulls: Nulls),
     ];
 
     /// <summary>The same for a type that nobody names here.</summary>

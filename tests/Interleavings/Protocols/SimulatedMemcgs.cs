@@ -24,6 +24,7 @@ internal static unsafe class SimulatedMemcgs
 internal readonly unsafe struct NoPin : IChargePin
 {
     public static void OnCounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
+    public static void OnUncounting(in ThisCpu cpu) { }
     public static void OnUncounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
     public static void OnStockCached(in ThisCpu cpu, Memcg* memcg) { }
     public static void OnStockDropped(in ThisCpu cpu, Memcg* memcg) { }

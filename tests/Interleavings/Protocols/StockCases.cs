@@ -117,6 +117,7 @@ internal readonly unsafe struct DrainAgainstRefill<TStock, TDeath> : ICase where
     private readonly struct Pin : IChargePin
     {
         public static void OnCounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
+        public static void OnUncounting(in ThisCpu cpu) { }
         public static void OnUncounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
         public static void OnStockCached(in ThisCpu cpu, Memcg* memcg) { }
 

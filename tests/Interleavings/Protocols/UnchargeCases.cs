@@ -16,6 +16,8 @@ using Plain = Controller<Counter, PlainFlagArray<Plain317>, ZoneLock, AtFinalPut
 using Mailed = Controller<Counter, PlainFlagArray<PlainAsMailed>, ZoneLock, AtFinalPut, MoveToParent, NoKmem>;
 using Keeps = Controller<Counter, PlainFlagArray<KeepsCharge>, ZoneLock, AtFinalPut, MoveToParent, NoKmem>;
 using Early36 = Controller<Counter, Array16, ZoneLock, AtUnmap<MemcgNative.Accounting.Early36>, MoveToParent, NoKmem>;
+using Early36NoMover = Controller<Counter, Array16, ZoneLock, AtUnmap<MemcgNative.Accounting.Early36>, NoMover, NoKmem>;
+using Early36Puts = Controller<Counter, Array16, ZoneLock, BustedAtUnmap<MemcgNative.Accounting.Early36, PutsAtCommit>, NoMover, NoKmem>;
 using Early36Looks = Controller<Counter, Array16, ZoneLock, BustedAtUnmap<MemcgNative.Accounting.Early36, LooksThenMarks>, MoveToParent, NoKmem>;
 using Early33 = Controller<Counter, Array16, ZoneLock, AtUnmap<MemcgNative.Accounting.Early33>, MoveToParent, NoKmem>;
 using Early33Unmarked = Controller<Counter, Array16, ZoneLock, BustedAtUnmap<MemcgNative.Accounting.Early33, ChargesWithoutMark>, MoveToParent, NoKmem>;
@@ -50,6 +52,8 @@ internal static class UnchargeCases
         Shipped<Early33, MigrateAgainstUnmap>("C1", "FlagArray16,AtUnmap33", "1m1u"),
         Shipped<Early29, MigrateAgainstUnmap>("C1", "FlagArray16,AtUnmap29", "1m1u"),
         Shipped<Word, MigrateAgainstUnmap>("C1", "OwnerWord,AtFinalPut", "1m1u"),
+        Case.Of<PageCase<Early36NoMover, MigrateEndAgainstDeath>>("C1", "FlagArray16,AtUnmap36", "1m1d", heavy: true, nulls: "residents: NoMover; kmem: None"),
+        Busted<Early36Puts, MigrateEndAgainstDeath>("C1", "busted-put-at-commit", "1m1d").FromLastCpu(),
         Busted<Early33Unmarked, MigrateAgainstPut>("C1", "busted-charge-without-mark", "1m1p"),
         Busted<Early33Keeps, MigrateAgainstUnmap>("C1", "busted-keeps-second-charge", "1m1u"),
         Busted<Early36Looks, MigrateAgainstUnmap>("C1", "busted-look-then-mark", "1m1u").FromLastCpu(),

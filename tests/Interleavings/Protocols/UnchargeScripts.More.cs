@@ -93,6 +93,49 @@ internal readonly unsafe struct LastPutAgainstRemove : IPageScript
     }
 }
 
+/// <summary>C1: one charge pays for a page and its copy, which is mapped already; an unmap takes it, and the group, before the migrator is done with the page.</summary>
+internal readonly unsafe struct MigrateEndAgainstDeath : IPageScript
+{
+    public static bool Leaves => true;
+    public static RcuFlavour Flavour => RcuFlavour.Membarrier;
+
+    public static void Setup<TC>(ref PageWorld w) where TC : struct, IMemoryController
+    {
+        w.Mm = w.Box.Space(w.B, 2, "mm"); // a task that has left A and its page behind
+        Page* old = w.Box.Charged<TC>(0, w.A), copy = w.Fresh;
+        TC.LruIsolate(w.Box[0], old);
+        if (PageOps.PutAndTest(old) || !TC.OnMigratePrepare(w.Box[0], old, copy)) Bug.Fail("setup: migration");
+        SimulatedAccounting.Map(old, w.Mm, 1); // for its place only
+        PageMapping.CopyPlace(old, copy);
+        AtomicInt.Init(&old->MapCount, 0);
+        GuardedPtr<Page>.Set(MmStruct.Entry(w.Mm, 1), null);
+        SimulatedAccounting.Map(copy, w.Mm, 0);
+        AtomicInt.Init(&copy->RefCount, 2); // the mapping's and the migrator's
+        Css.Get(w.Box[0], &w.A->Css); // put by CPU1
+        MemcgLife.Remove(w.Box[0], w.A);
+        for (int c = 0; Css.StateOf(&w.A->Css) != CssState.Offline; c = (c + 1) % w.Cpus) Poll.Run(w.Box[c]);
+    }
+
+    public static void Body<TC>(in ThisCpu cpu, int index, in PageWorld w) where TC : struct, IMemoryController
+    {
+        if (index == 0)
+        {
+            TC.OnMigrateEnd(cpu, w.Page, w.Fresh, ok: true);
+            Mm.Put<TC>(cpu, w.Page);
+            Mm.Put<TC>(cpu, w.Fresh);
+            return;
+        }
+        Mm.Unmap<TC>(cpu, w.Mm, 0, 1);
+        Css.Put(cpu, &w.A->Css);
+    }
+
+    public static void Final<TC>(in PageWorld w) where TC : struct, IMemoryController
+    {
+        long left = AtomicLong.Load(&w.Box.Tree->DeadCharged) - AtomicLong.Load(&w.Box.Tree->DeadUncharged);
+        if (left != 0) Bug.Fail("pages charged to a group that is gone, and not uncharged", left);
+    }
+}
+
 /// <summary>C13: reclaim swaps out a page of a group that goes offline: somebody must pay for the entry.</summary>
 internal readonly unsafe struct SwapOutAgainstRemove : IPageScript
 {

@@ -76,6 +76,7 @@ internal readonly unsafe struct BustedCounter<TBug> : ICounterVariant<Real> wher
 internal readonly unsafe struct NoPin : IChargePin
 {
     public static void OnCounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
+    public static void OnUncounting(in ThisCpu cpu) { }
     public static void OnUncounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
     public static void OnStockCached(in ThisCpu cpu, Memcg* memcg) { }
     public static void OnStockDropped(in ThisCpu cpu, Memcg* memcg) { }

@@ -11,7 +11,8 @@ internal readonly unsafe struct MovesOnce : IResidentsDesign
     public static string Name => "moves-once";
     public static void InitMemcg(Memcg* memcg) => MoveToParent.InitMemcg(memcg);
     public static void OnCounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
-    public static void OnUncounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
+    public static void OnUncounting(in ThisCpu cpu) => MoveToParent.OnUncounting(cpu);
+    public static void OnUncounted(in ThisCpu cpu, Memcg* memcg, int pages) => MoveToParent.OnUncounted(cpu, memcg, pages);
     public static void OnStockCached(in ThisCpu cpu, Memcg* memcg) { }
     public static void OnStockDropped(in ThisCpu cpu, Memcg* memcg) { }
     public static void OnOffline<TC>(in ThisCpu cpu, Memcg* memcg) where TC : struct, IMemoryController => MoveToParent.OnOffline<TC>(cpu, memcg);
