@@ -111,6 +111,7 @@ test_all() {
 # Test hosts leave sockets and folders in TMPDIR, and so does every .NET process that a test kills: they get one of their own.
 in_scratch() ( # command
   scratch=$(mktemp -d "${TMPDIR:-/tmp}/memcgnative-test.XXXXXX")
+  chmod 711 "$scratch" # a test is somebody else below it
   trap 'rm -rf "$scratch"' EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
