@@ -230,6 +230,8 @@ public static class Eras
         {
             _ when early && bit => $"{(lru == "Books" ? "lru.switch=W5" : $"lru={lru}")} needs uncharge=AtFinalPut, because a page on a list has to keep its owner, "
                 + $"and {uncharge} lets the next swap-in charge it to another group",
+            _ when lru == "Books" && pc.Contains("FlagArray", StringComparison.Ordinal) => $"lru=Books needs page_cgroup=OwnerWord, because {pc} still names the group of a page "
+                + "that nobody pays for and that is on no list, and that group's book may be gone; 3.3 names the root when the page is added, under the lock of all groups",
             "LocklessRcuAsPosted" => "page_cgroup=LocklessRcuAsPosted is for the explorer only, because it has the races of the posting; choose page_cgroup=LocklessRcu",
             "PlainFlagArrayMail" when residents == "PinPerPage" =>
                 $"page_cgroup={pc} needs residents=MoveToParent, because a migrated page stays on its group's list and pins nothing",
