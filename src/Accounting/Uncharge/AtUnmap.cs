@@ -159,10 +159,6 @@ public readonly unsafe struct AtUnmap<TForm> : IUnchargeDesign where TForm : str
     /// <inheritdoc/>
     public static void OnSwapOut<TC>(in ThisCpu cpu, Page* page, SwapEntry entry) where TC : struct, IMemoryController { }
 
-    /// <inheritdoc/>
-    public static bool OnMigratePrepare<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController =>
-        TryPayForCopy<TC>(cpu, old, page, PageMapping.IsAnon(old));
-
     /// <summary>Whose charge old carries. The mark is set in the same section; where there is none, an unmap may take the charge at once.</summary>
     private static bool Pays<TC>(in ThisCpu cpu, Page* old, bool anon, out Memcg* owner) where TC : struct, IMemoryController
     {
@@ -171,13 +167,15 @@ public readonly unsafe struct AtUnmap<TForm> : IUnchargeDesign where TForm : str
         return used;
     }
 
-    /// <summary>
+    /// <inheritdoc/>
+    /// <remarks>
     /// Up to 3.5 the copy has a charge of its own; getting it may wait, and without a mark nothing keeps the charge of old, and with it the group:
     /// a reference does until then. Since 3.6 one charge pays for both frames, and an unmap may take it before the end is done with the other:
     /// the reference stays until the end. False also when the group has no reference left: it is being emptied for the last time.
-    /// </summary>
-    private static bool TryPayForCopy<TC>(in ThisCpu cpu, Page* old, Page* page, bool anon) where TC : struct, IMemoryController
+    /// </remarks>
+    public static bool OnMigratePrepare<TC>(in ThisCpu cpu, Page* old, Page* page) where TC : struct, IMemoryController
     {
+        bool anon = PageMapping.IsAnon(old);
         Rcu.ReadLock(cpu);
         bool used = Pays<TC>(cpu, old, anon, out Memcg* owner);
         bool held = used && Css.TryGet(cpu, &owner->Css); // put below, or by OnMigrateEnd
