@@ -56,21 +56,27 @@ internal readonly unsafe struct PendAgainstReclaim<TPut, TPenders, TReclaimers> 
     }
 }
 
+internal static unsafe class ZoneWalkScene
+{
+    /// <summary>Two groups, the books of the first ones in the zone's list, and a page that waits in the root's.</summary>
+    public static void Begin(int cpus, int online)
+    {
+        BookScene.Begin<Waiting>(cpus, listed: false);
+        ThisCpu cpu = BookScene.Cpus[0];
+        for (int c = 0; c < cpus; c++) Guarded<int>.Set(&AccountingCpu.Of(BookScene.Cpus[c])->NodeCount, 1);
+        Waiting.Configure(AccountingCpu.Node(cpu, 0), new AccountingPlan(MaxGroups: 2));
+        for (int i = 0; i < online; i++) Waiting.OnOnline(cpu, BookScene.Books.Group(i));
+        Waiting.Pend<OwnerWord>(cpu, BookScene.Books.Page);
+    }
+}
+
 /// <summary>D1: a walker of the zone's list of books, who commits what waits, while a book leaves that list and is freed, after a grace period (1), at once (0), or when all have
 /// walked (2): without the steps of a grace period more walkers can be tried.</summary>
 internal readonly unsafe struct DestroyAgainstZoneWalk<TGracePeriods, TWalkers> : ICase where TGracePeriods : struct, ISize where TWalkers : struct, ISize
 {
     public static int Cpus => TWalkers.N + 1;
 
-    public static void Setup()
-    {
-        BookScene.Begin<Waiting>(Cpus, listed: false);
-        ThisCpu cpu = BookScene.Cpus[0];
-        for (int c = 0; c < Cpus; c++) Guarded<int>.Set(&AccountingCpu.Of(BookScene.Cpus[c])->NodeCount, 1);
-        Waiting.Configure(AccountingCpu.Node(cpu, 0), new AccountingPlan(MaxGroups: 2));
-        for (int i = 0; i < 2; i++) Waiting.OnOnline(cpu, BookScene.Books.Group(i));
-        Waiting.Pend<OwnerWord>(cpu, BookScene.Books.Page);
-    }
+    public static void Setup() => ZoneWalkScene.Begin(Cpus, online: 2);
 
     public static void Body(int cpu)
     {
@@ -137,14 +143,7 @@ internal readonly unsafe struct OnlineAgainstZoneWalk<TWalkers> : ICase where TW
 {
     public static int Cpus => TWalkers.N + 1;
 
-    public static void Setup()
-    {
-        BookScene.Begin<Waiting>(Cpus, listed: false);
-        for (int c = 0; c < Cpus; c++) Guarded<int>.Set(&AccountingCpu.Of(BookScene.Cpus[c])->NodeCount, 1);
-        Waiting.Configure(AccountingCpu.Node(BookScene.Cpus[0], 0), new AccountingPlan(MaxGroups: 2));
-        Waiting.OnOnline(BookScene.Cpus[0], BookScene.Books.Group(0));
-        Waiting.Pend<OwnerWord>(BookScene.Cpus[0], BookScene.Books.Page);
-    }
+    public static void Setup() => ZoneWalkScene.Begin(Cpus, online: 1);
 
     public static void Body(int cpu)
     {

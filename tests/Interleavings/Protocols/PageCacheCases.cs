@@ -5,6 +5,20 @@ using MemcgNative.Native;
 
 namespace MemcgNative.Tests.Interleavings;
 
+internal static unsafe class CacheScene
+{
+    /// <summary>An empty file, and the page cache that all CPUs find.</summary>
+    public static FileSpace* File(SimulatedCpus cpus, int count, int buckets = 1)
+    {
+        MemcgTree* tree = Arena.New<MemcgTree>("tree");
+        SimulatedFrames.Cache(tree, buckets);
+        for (int c = 0; c < count; c++) GuardedPtr<MemcgTree>.Set(&AccountingCpu.Of(cpus[c])->Tree, tree);
+        FileSpace* file = Arena.New<FileSpace>("file");
+        FileSpace.Init(file);
+        return file;
+    }
+}
+
 /// <summary>A file, with one page cached or none, and CPUs that add, remove and look up at one index of it. At rest what is counted is what is found.</summary>
 internal readonly unsafe struct CacheOfOneIndex<TAdds, TRemoves, TFinds> : ICase where TAdds : struct, ISize where TRemoves : struct, ISize where TFinds : struct, ISize
 {
@@ -18,11 +32,7 @@ internal readonly unsafe struct CacheOfOneIndex<TAdds, TRemoves, TFinds> : ICase
     public static void Setup()
     {
         cpus = SimulatedCpus.New(Cpus);
-        MemcgTree* tree = Arena.New<MemcgTree>("tree");
-        SimulatedFrames.Cache(tree);
-        for (int c = 0; c < Cpus; c++) GuardedPtr<MemcgTree>.Set(&AccountingCpu.Of(cpus[c])->Tree, tree);
-        file = Arena.New<FileSpace>("file");
-        FileSpace.Init(file);
+        file = CacheScene.File(cpus, Cpus);
         added = Arena.New<AtomicInt>("added");
         pages = Arena.Array<Page>(TAdds.N + 1, "page");
         for (int i = 0; i <= TAdds.N; i++) AtomicInt.Init(&pages[i].RefCount, 1); // its reader's
@@ -75,11 +85,7 @@ internal readonly unsafe struct CacheOfTwoBuckets : ICase
     public static void Setup()
     {
         cpus = SimulatedCpus.New(Cpus);
-        MemcgTree* tree = Arena.New<MemcgTree>("tree");
-        SimulatedFrames.Cache(tree, buckets: 2);
-        for (int c = 0; c < Cpus; c++) GuardedPtr<MemcgTree>.Set(&AccountingCpu.Of(cpus[c])->Tree, tree);
-        file = Arena.New<FileSpace>("file");
-        FileSpace.Init(file);
+        file = CacheScene.File(cpus, Cpus, buckets: 2);
         pages = Arena.Array<Page>(2, "page");
         for (int i = 0; i < 2; i++) AtomicInt.Init(&pages[i].RefCount, 1);
         if (!PageCache.TryAdd(cpus[0], file, 1, pages + 1)) Bug.Fail("setup: page cache");

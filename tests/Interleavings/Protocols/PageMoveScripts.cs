@@ -114,15 +114,7 @@ internal readonly unsafe struct ShareAgainstTouch<TSwapped, TTouches> : IPageScr
 /// <summary>Two CPUs truncate a file of one page that is mapped: one of them takes the page out of the cache and gives up the cache's reference.</summary>
 internal readonly unsafe struct TwoTruncates : IPageScript
 {
-    public static void Setup<TC>(ref PageWorld w) where TC : struct, IMemoryController
-    {
-        w.Mm = w.Box.Space(w.A, 2, "mm");
-        if (!FileSpace.TryMap(w.File, w.Mm, 0, 0, 2)) Bug.Fail("setup: map");
-        w.Box.Charged<TC>(0, w.A, anon: false);
-        AtomicInt.Init(&w.Page->RefCount, 0);
-        if (!PageCache.TryAdd(w.Box[0], w.File, 0, w.Page)) Bug.Fail("setup: page cache");
-    }
-
+    public static void Setup<TC>(ref PageWorld w) where TC : struct, IMemoryController => FaultAgainstTruncate.Setup<TC>(ref w);
     public static void Body<TC>(in ThisCpu cpu, int index, in PageWorld w) where TC : struct, IMemoryController => MmFile.Truncate<TC>(cpu, w.File, 0, 1);
 
     public static void Final<TC>(in PageWorld w) where TC : struct, IMemoryController

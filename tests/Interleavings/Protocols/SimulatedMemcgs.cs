@@ -19,13 +19,3 @@ internal static unsafe class SimulatedMemcgs
         return m;
     }
 }
-
-/// <summary>The null answer of the residents axis: a charge ties nothing to the group.</summary>
-internal readonly unsafe struct NoPin : IChargePin
-{
-    public static void OnCounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
-    public static void OnUncounting(in ThisCpu cpu) { }
-    public static void OnUncounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
-    public static void OnStockCached(in ThisCpu cpu, Memcg* memcg) { }
-    public static void OnStockDropped(in ThisCpu cpu, Memcg* memcg) { }
-}

@@ -72,16 +72,6 @@ internal readonly unsafe struct BustedCounter<TBug> : ICounterVariant<Real> wher
     public static void DrainAll<TPin>(in ThisCpu cpu, Memcg* root) where TPin : struct, IChargePin { }
 }
 
-/// <summary>No reference is counted.</summary>
-internal readonly unsafe struct NoPin : IChargePin
-{
-    public static void OnCounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
-    public static void OnUncounting(in ThisCpu cpu) { }
-    public static void OnUncounted(in ThisCpu cpu, Memcg* memcg, int pages) { }
-    public static void OnStockCached(in ThisCpu cpu, Memcg* memcg) { }
-    public static void OnStockDropped(in ThisCpu cpu, Memcg* memcg) { }
-}
-
 /// <summary>F11: whoever drains empties other CPUs' stocks with loads and stores, while the owner does the same.</summary>
 internal readonly unsafe struct RemotelyDrained : ICounterVariant<Real>
 {

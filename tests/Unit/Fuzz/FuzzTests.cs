@@ -18,10 +18,11 @@ public sealed class FuzzTests
 {
     private const long MostBytes = 64L << 20;
 
-    private static readonly int? asked = int.TryParse(Environment.GetEnvironmentVariable("MEMCGNATIVE_FUZZ"), out int n) ? n : null;
+    /// <summary>Inputs a format, where MEMCGNATIVE_FUZZ names a number.</summary>
+    internal static readonly int? Asked = int.TryParse(Environment.GetEnvironmentVariable("MEMCGNATIVE_FUZZ"), out int n) ? n : null;
 
     /// <summary>Of formats of one line, and of whole files.</summary>
-    private static readonly int inputs = asked ?? 1500, files = asked ?? 300;
+    private static readonly int inputs = Asked ?? 1500, files = Asked ?? 300;
     private static readonly int seed = int.TryParse(Environment.GetEnvironmentVariable("MEMCGNATIVE_FUZZ_SEED"), out int s) ? s : 0x5eed;
 
     private static readonly Lazy<Topology> machine = new(() => SyntheticTopology.Parse("pack:2 numa:2 core:4 pu:2"));

@@ -100,7 +100,7 @@ public sealed class ScriptParserTests
     [Fact]
     public void Mutated_scenarios_are_read_or_refused()
     {
-        int count = int.TryParse(Environment.GetEnvironmentVariable("MEMCGNATIVE_FUZZ"), out int asked) ? asked : 4000;
+        int count = FuzzTests.Asked ?? 4000;
         string[] texts = [.. ScenarioFiles.Names.Select(ScenarioFiles.Text), Good];
         var random = new Random(20261127);
         for (int i = 0; i < count; i++)

@@ -94,7 +94,7 @@ public sealed class TraceTests
     [Fact]
     public void Damaged_recordings_are_refused_in_one_line()
     {
-        int count = int.TryParse(Environment.GetEnvironmentVariable("MEMCGNATIVE_FUZZ"), out int asked) ? asked : 4000;
+        int count = FuzzTests.Asked ?? 4000;
         byte[] good = Bytes(Small(60));
         var encoder = new TraceEncoder();
         foreach (TraceEvent e in Small(60).Events) encoder.Add(e);
@@ -128,7 +128,7 @@ public sealed class TraceTests
     [Fact]
     public void Damaged_headers_are_refused_in_one_line()
     {
-        int count = int.TryParse(Environment.GetEnvironmentVariable("MEMCGNATIVE_FUZZ"), out int asked) ? asked : 4000;
+        int count = FuzzTests.Asked ?? 4000;
         byte[] good = JsonSerializer.SerializeToUtf8Bytes(header, TraceJson.Default.TraceHeader);
         TraceFile small = Small(3);
         ReplayResult result = ReplayCommand.Replay(small, Model.Parse("6.18"), 2, TestContext.Current.CancellationToken);

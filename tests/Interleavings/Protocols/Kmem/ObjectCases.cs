@@ -28,9 +28,7 @@ internal readonly unsafe struct ObjectAgainstOffline<TC> : ICase where TC : stru
     public static void Setup()
     {
         scene = ObjectScene<TC>.New();
-        cache = SlabCaches.Create<TC>(scene.Box[0], 0, 256, accounted: true);
-        if (cache == null) Bug.Fail("set-up: no cache");
-        Guarded<int>.Set(&SlabCache.StateOf(cache)->PerSlab, 2);
+        cache = scene.Cache(perSlab: 2);
         got = Arena.New<GuardedPtr<byte>>("object");
     }
 
@@ -63,9 +61,7 @@ internal readonly unsafe struct ObjectsFreedAgainstOffline<TC, TFrees> : ICase w
     public static void Setup()
     {
         scene = ObjectScene<TC>.New(Cpus);
-        SlabCache* cache = SlabCaches.Create<TC>(scene.Box[0], 0, 256, accounted: true);
-        if (cache == null) Bug.Fail("set-up: no cache");
-        Guarded<int>.Set(&SlabCache.StateOf(cache)->PerSlab, 4);
+        SlabCache* cache = scene.Cache(perSlab: 4);
         objects = Arena.Array<GuardedPtr<byte>>(TFrees.N, "object");
         for (int i = 0; i < TFrees.N; i++) GuardedPtr<byte>.Set(objects + i, (byte*)KmemObjects.Alloc<TC>(scene.Box[0], cache, scene.Child));
     }
@@ -127,11 +123,8 @@ internal readonly unsafe struct NodeOfOneCache<TC, TTakes, TGives> : ICase where
     public static void Setup()
     {
         scene = ObjectScene<TC>.New(Cpus);
-        cache = SlabCaches.Create<TC>(scene.Box[0], 0, 256, accounted: true);
-        if (cache == null) Bug.Fail("set-up: no cache");
-        KmemCacheState* state = SlabCache.StateOf(cache);
-        Guarded<int>.Set(&state->PerSlab, 2 * Cpus);
-        for (int c = 0; c < Cpus; c++) Guarded<int>.Set(&KmemCacheState.Cpu(state, c)->Batch, 1);
+        cache = scene.Cache(perSlab: 2 * Cpus);
+        for (int c = 0; c < Cpus; c++) Guarded<int>.Set(&KmemCacheState.Cpu(SlabCache.StateOf(cache), c)->Batch, 1);
         got = Arena.Array<GuardedPtr<byte>>(2 * Cpus, "object");
         for (int i = TTakes.N; i < Cpus; i++) GuardedPtr<byte>.Set(got + i, (byte*)KmemObjects.Alloc<TC>(scene.Box[i], cache, (Memcg*)null));
         for (int i = TTakes.N; i < Cpus; i++) KmemObjects.Free<TC>(scene.Box[i], GuardedPtr<byte>.Get(got + i));
@@ -179,6 +172,15 @@ internal readonly unsafe struct ObjectScene<TC> where TC : struct, IMemoryContro
         Memcg* parent = box.Group<TC>(), child = MemcgLife.Create<TC>(box[0], parent);
         AtomicInt.Init(&child->Css.State, (int)CssState.Dying); // the kill's grace period is over
         return new ObjectScene<TC>(box, parent, child);
+    }
+
+    /// <summary>An accounted cache of small slabs.</summary>
+    public SlabCache* Cache(int perSlab)
+    {
+        SlabCache* cache = SlabCaches.Create<TC>(Box[0], 0, 256, accounted: true);
+        if (cache == null) Bug.Fail("set-up: no cache");
+        Guarded<int>.Set(&SlabCache.StateOf(cache)->PerSlab, perSlab);
+        return cache;
     }
 
     /// <summary>Stocks are emptied, grace periods end: the survivor counts nothing but what its objcg has left over (I1, I2).</summary>
